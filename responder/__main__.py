@@ -1,0 +1,5 @@
+"""`python -m responder` is the `responder` command."""
+
+from responder.cli import main
+
+main()

@@ -1,0 +1,339 @@
+"""config.toml and environment overrides as typed settings.
+
+Every key can be overridden by `RESPONDER_SECTION__KEY` (for a mailbox: `RESPONDER_MAILBOXES__NAME__IMAP__HOST`).
+Paths are relative to the folder of config.toml. Secrets never stand in config.toml: a password comes from a file
+or an environment variable that config.toml names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from contextvars import ContextVar
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings.exceptions import SettingsError
+
+from responder.errors import ConfigError
+from responder.paths import shipped
+
+ENV_PREFIX = "RESPONDER_"
+
+_root: ContextVar[Path] = ContextVar("config_root", default=Path())
+_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
+
+RelativePath = Annotated[Path, AfterValidator(lambda path: (_root.get() / path.expanduser()).resolve())]
+"""A path that is relative to the folder of config.toml."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Server(_Section):
+    """One IMAP or SMTP server and how to sign in to it."""
+
+    host: str = Field(min_length=1)
+    port: int = Field(default=0, ge=0, le=65535)  # 0: the usual port for `security`
+    security: Literal["tls", "starttls", "none"] = "tls"
+    username: str = ""
+    password_file: RelativePath | None = None
+    password_env: str = ""
+    timeout_seconds: float = Field(default=60, gt=0)
+
+    @model_validator(mode="after")
+    def _plain_text_stays_on_this_machine(self) -> Self:
+        if self.security == "none" and self.host not in {"127.0.0.1", "::1", "localhost"}:
+            raise ValueError(f'security = "none" is allowed for a loopback host only, not for {self.host}')
+        if self.password_file is not None and self.password_env:
+            raise ValueError("give password_file or password_env, not both")
+        return self
+
+    def password(self) -> str:
+        """Return the password; "" when none is configured. Raises ConfigError when it cannot be had."""
+        if self.password_env:
+            try:
+                return os.environ[self.password_env]
+            except KeyError:
+                raise ConfigError(
+                    f"password for {self.username}@{self.host}: environment variable {self.password_env} is not set"
+                ) from None
+        if self.password_file is not None:
+            try:
+                return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+            except OSError as error:
+                raise ConfigError(
+                    f"password for {self.username}@{self.host}: cannot read {self.password_file}: {error.strerror}"
+                ) from error
+        return ""
+
+
+class ImapServer(Server):
+    @property
+    def effective_port(self) -> int:
+        return self.port or (993 if self.security == "tls" else 143)
+
+
+class SmtpServer(Server):
+    max_per_connection: int = Field(default=50, ge=1)
+    data_timeout_seconds: float = Field(
+        default=600, ge=600
+    )  # RFC 5321 4.5.3.2.6: 10 minutes after the final dot
+
+    @property
+    def effective_port(self) -> int:
+        return self.port or {"tls": 465, "starttls": 587, "none": 25}[self.security]
+
+
+class Folders(_Section):
+    """IMAP folder names; "" = found by SPECIAL-USE (RFC 6154), then by usual names."""
+
+    inbox: str = "INBOX"
+    drafts: str = ""
+    sent: str = ""
+    approved: str = ""
+    rejected: str = ""
+
+
+class MailboxConfig(_Section):
+    """One mailbox served: who we are to vendors there, and the servers."""
+
+    unit: str = Field(min_length=1)
+    address: str
+    aliases: tuple[str, ...] = ()
+    envelope_from: str = ""  # "": the mailbox itself
+    authserv_id: str | None = None
+    files_sent_itself: bool = False
+    content: RelativePath = Field(default_factory=lambda: shipped("content"))
+    templates: RelativePath = Field(default_factory=lambda: shipped("templates"))
+    imap: ImapServer
+    smtp: SmtpServer
+    folders: Folders = Folders()
+
+    @field_validator("address", "aliases")
+    @classmethod
+    def _addresses_are_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for address in (value,) if isinstance(value, str) else value:
+            if not re.fullmatch(r"[^\s@<>\"]+@[^\s@<>\"]+", address):
+                raise ValueError(f"{address!r} is not an email address")
+        return value.lower() if isinstance(value, str) else tuple(address.lower() for address in value)
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+
+class State(_Section):
+    directory: RelativePath = Path("state")
+    secret_key_file: RelativePath = Path("state/secret.key")
+
+
+class Service(_Section):
+    """What vendors are told about the office, and how it counts time."""
+
+    time_zone: str = "Asia/Jakarta"
+    opens: time = time(8, 0)
+    closes: time = time(16, 0)
+    language: Literal["id", "en"] = "id"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"unknown time zone {value!r} (example: Asia/Jakarta)") from None
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+class Database(_Section):
+    url: str = "sqlite:///state/responder.db"
+
+    @field_validator("url")
+    @classmethod
+    def _known_engine(cls, value: str) -> str:
+        if value.startswith("sqlite:///"):
+            path = value.removeprefix("sqlite:///")
+            if not path or path == ":memory:":
+                raise ValueError(
+                    "a database in memory forgets everything; give a file: sqlite:///state/responder.db"
+                )
+            return f"sqlite:///{(_root.get() / path).resolve()}"
+        if value.startswith("postgresql+psycopg://"):
+            return value
+        raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
+
+
+class Brakes(_Section):
+    """Limits on automatic mail (rules 19 to 25)."""
+
+    same_answer_days: int = Field(default=7, ge=1)  # rule 19; RFC 5230 4.2: never below 1
+    per_address_day: int = Field(default=10, ge=1)  # rule 23
+    per_domain_day: int = Field(default=50, ge=1)  # rule 23
+    per_hour: int = Field(default=200, ge=1)  # rule 22
+
+
+class Policy(_Section):
+    mode: Literal["review", "auto"] = "review"
+    target_error: float = Field(default=0.02, gt=0, lt=0.5)
+    acknowledge: bool = False
+    undo_seconds: int = Field(default=60, ge=0, le=3600)
+    max_age_hours: float = Field(default=24, gt=0)  # rule 16
+    precedence_bulk: bool = False  # rule 30
+    brakes: Brakes = Brakes()
+
+
+class Schedule(_Section):
+    """When jobs run: an interval in seconds, or a cron line in the service's time zone."""
+
+    poll: int | str = 60
+
+    @field_validator("poll")
+    @classmethod
+    def _positive(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("an interval is at least 1 second")
+        return value
+
+
+class Web(_Section):
+    listen: str = "127.0.0.1:8025"
+
+
+class Retention(_Section):
+    raw_days: int = Field(default=365, ge=1)
+    ticket_days: int = Field(default=1825, ge=1)
+
+
+class Limits(_Section):
+    message_bytes: int = Field(default=32 * 1024 * 1024, ge=64 * 1024)
+    raw_kept_bytes: int = Field(default=256 * 1024, ge=64 * 1024)  # whole raw mail kept up to this
+    batch: int = Field(default=50, ge=1, le=500)  # mails per intake commit
+
+
+class Logging(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+class Settings(BaseSettings):
+    """All of config.toml."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    mailboxes: dict[str, MailboxConfig] = Field(min_length=1)
+    state: State = Field(default_factory=State)
+    service: Service = Field(default_factory=Service)
+    database: Database = Field(default_factory=Database)
+    policy: Policy = Field(default_factory=Policy)
+    schedule: Schedule = Field(default_factory=Schedule)
+    web: Web = Field(default_factory=Web)
+    retention: Retention = Field(default_factory=Retention)
+    limits: Limits = Field(default_factory=Limits)
+    logging: Logging = Field(default_factory=Logging)
+
+    @field_validator("mailboxes")
+    @classmethod
+    def _names_fit_environment_variables(cls, value: dict[str, MailboxConfig]) -> dict[str, MailboxConfig]:
+        for name in value:
+            if not re.fullmatch(r"[a-z0-9_]{1,40}", name):
+                raise ValueError(f"mailbox name {name!r}: use lower-case letters, digits and _ only")
+        return value
+
+    @property
+    def own_addresses(self) -> frozenset[str]:
+        """Every address of this installation (rule 9)."""
+        return frozenset(
+            address for mailbox in self.mailboxes.values() for address in (mailbox.address, *mailbox.aliases)
+        )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file.get())
+
+
+def load(path: Path) -> Settings:
+    """Read config.toml at `path` with the environment over it.
+
+    Raises ConfigError: one line a problem, each naming the key, the file's line where it can, and what is wrong.
+    """
+    path = path.resolve()
+    try:
+        text = path.read_text(encoding="utf-8")
+        tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    root, file = _root.set(path.parent), _file.set(path)
+    try:
+        return Settings()
+    except SettingsError as error:
+        raise ConfigError(f"{path}: environment override: {error}") from error
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(path, text, problem) for problem in error.errors())) from None
+    finally:
+        _root.reset(root)
+        _file.reset(file)
+
+
+def _explain(path: Path, text: str, problem: object) -> str:
+    assert isinstance(problem, dict)
+    location = tuple(str(part) for part in problem["loc"])
+    key = ".".join(location) or "configuration"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "unknown key"
+    variable = ENV_PREFIX + "__".join(location).upper()
+    if variable in os.environ:
+        return f"{variable} (environment): {key}: {message}"
+    line = _line_of(text, location)
+    return f"{path}{f':{line}' if line else ''}: {key}: {message}"
+
+
+def _line_of(text: str, location: tuple[str, ...]) -> int | None:
+    """Line of the assignment or table header that `location` names; of its nearest parent if it has no own line."""
+    table: tuple[str, ...] = ()
+    found: dict[tuple[str, ...], int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
+            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
+            found.setdefault(table, number)
+        elif assignment := re.match(r"\s*([\w.\"'-]+)\s*=", line):
+            found.setdefault((*table, *(part.strip("\"'") for part in assignment[1].split("."))), number)
+    for length in range(len(location), 0, -1):
+        if location[:length] in found:
+            return found[location[:length]]
+    return None

@@ -1,0 +1,1 @@
+"""Content: the topic folders of content/ as values, their validity, and what is wrong with them."""

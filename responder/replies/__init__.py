@@ -1,0 +1,1 @@
+"""Replies: rendering from content and templates, the policy that decides, approval and the outbox."""

@@ -1,0 +1,147 @@
+"""What staff decide about a draft: the same operations for the terminal, the pages and the mail folders.
+
+Each is one transaction, checks that what was shown is still current, and leaves an event and a verdict.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from responder.errors import Refused
+from responder.replies.render import unconfirmed_markers
+from responder.tickets import audit, lifecycle
+from responder.tickets.status import ReplyStatus, TicketStatus
+
+
+def approve(
+    connection: Connection,
+    reply_id: int,
+    sha256: str,
+    actor: str,
+    now: datetime,
+    *,
+    undo_seconds: int,
+    manner: str = "single",
+) -> datetime:
+    """Allow exactly the bytes with `sha256` to leave; return when they will at the earliest.
+
+    Raises Refused when the draft is stale (a newer mail or draft), already decided, or holds an unconfirmed fact.
+    """
+    row = _waiting(connection, reply_id)
+    if row.sha256 != sha256:
+        raise Refused(f"draft of ticket {row.ticket_id} has changed since it was shown; look at it again")
+    _refuse_if_stale(connection, row)
+    if markers := unconfirmed_markers(row.text):
+        raise Refused(
+            f"ticket {row.ticket_id}: the draft still says {markers[0]}; edit it out, "
+            "or settle the fact with `responder content confirm`"
+        )
+    not_before = now + timedelta(seconds=undo_seconds)
+    if not lifecycle.approve(connection, reply_id, sha256, actor, now, not_before):
+        raise Refused(f"draft of ticket {row.ticket_id} was decided by somebody else in the meantime")
+    lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.ANSWERED, now)
+    edited = row.version > 1
+    lifecycle.decide_verdict(
+        connection,
+        row.message_id,
+        decision="edited" if edited else "approved",
+        topics=row.topics,
+        manner=manner,
+        actor=actor,
+        now=now,
+    )
+    audit.record(
+        connection,
+        [audit.Entry(row.ticket_id, actor, "approved", {"reply": reply_id, "sha256": sha256, "manner": manner})],
+        now,
+    )
+    return not_before
+
+
+def reject(connection: Connection, ticket_id: int, actor: str, now: datetime, reason: str = "") -> None:
+    """Discard the waiting draft; a person must answer. Raises Refused when there is none."""
+    row = lifecycle.current_draft(connection, ticket_id)
+    if row is None:
+        raise Refused(f"ticket {ticket_id} has no draft to reject")
+    lifecycle.retire_drafts(connection, ticket_id, ReplyStatus.DISCARDED, reason or f"rejected by {actor}")
+    lifecycle.set_ticket(
+        connection, ticket_id, TicketStatus.NEEDS_STAFF, now, reason=reason or "Konsep ditolak petugas."
+    )
+    lifecycle.decide_verdict(
+        connection, row.message_id, decision="rejected", topics=[], manner="single", actor=actor, now=now
+    )
+    audit.record(
+        connection, [audit.Entry(ticket_id, actor, "rejected", {"reply": row.id, "reason": reason})], now
+    )
+
+
+def close(connection: Connection, ticket_id: int, actor: str, now: datetime, reason: str = "") -> None:
+    """End a ticket without (further) answer. Raises Refused when an approved reply has not left yet."""
+    row = lifecycle.ticket(connection, ticket_id)
+    if row is None:
+        raise Refused(f"there is no ticket {ticket_id}")
+    for reply in lifecycle.replies(connection, ticket_id):
+        if reply.status in {ReplyStatus.APPROVED, ReplyStatus.SENDING, ReplyStatus.UNCERTAIN}:
+            raise Refused(f"ticket {ticket_id} has a reply in state {reply.status.value}; settle it first")
+    lifecycle.retire_drafts(connection, ticket_id, ReplyStatus.DISCARDED, f"ticket closed by {actor}")
+    newest = lifecycle.latest_message_id(connection, ticket_id)
+    if row.status is not TicketStatus.ANSWERED and newest is not None:
+        lifecycle.decide_verdict(
+            connection, newest, decision="closed", topics=[], manner="single", actor=actor, now=now
+        )
+    lifecycle.set_ticket(connection, ticket_id, TicketStatus.CLOSED, now)
+    audit.record(connection, [audit.Entry(ticket_id, actor, "closed", {"reason": reason})], now)
+
+
+def undo(connection: Connection, reply_id: int, actor: str, now: datetime) -> None:
+    """Take an approved reply back to draft while it has not begun to leave. Raises Refused when it is too late."""
+    row = lifecycle.reply(connection, reply_id)
+    if row is None or not lifecycle.withdraw(connection, reply_id):
+        raise Refused(f"reply {reply_id} cannot be taken back: it is {row.status.value if row else 'unknown'}")
+    lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.NEEDS_APPROVAL, now)
+    audit.record(connection, [audit.Entry(row.ticket_id, actor, "undone", {"reply": reply_id})], now)
+
+
+def send_again(connection: Connection, reply_id: int, actor: str, now: datetime) -> None:
+    """Queue the same bytes of an uncertain or failed reply once more, by a person's decision (rule 75)."""
+    row = lifecycle.reply(connection, reply_id)
+    if row is None:
+        raise Refused(f"there is no reply {reply_id}")
+    for frm in (ReplyStatus.UNCERTAIN, ReplyStatus.FAILED):
+        if lifecycle.move_reply(
+            connection,
+            reply_id,
+            frm,
+            ReplyStatus.APPROVED,
+            decided_by=actor,
+            decided_at=now,
+            next_try=now,
+        ):
+            lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.ANSWERED, now)
+            audit.record(
+                connection,
+                [audit.Entry(row.ticket_id, actor, "send_again", {"reply": reply_id, "was": frm.value})],
+                now,
+            )
+            return
+    raise Refused(f"reply {reply_id} is {row.status.value}; only an uncertain or failed one can be sent again")
+
+
+def _waiting(connection: Connection, reply_id: int) -> Row[Any]:
+    row = lifecycle.reply(connection, reply_id)
+    if row is None:
+        raise Refused(f"there is no draft {reply_id}")
+    if row.status is not ReplyStatus.DRAFTED:
+        raise Refused(f"ticket {row.ticket_id}: the draft is already {row.status.value} ({row.decided_by or '-'})")
+    return row
+
+
+def _refuse_if_stale(connection: Connection, row: Row[Any]) -> None:
+    current = lifecycle.current_draft(connection, row.ticket_id)
+    if current is not None and current.id != row.id:
+        raise Refused(f"ticket {row.ticket_id} has a newer draft; look at that one")
+    if lifecycle.latest_message_id(connection, row.ticket_id) != row.message_id:
+        raise Refused(f"ticket {row.ticket_id} has a newer mail from the vendor than this draft answers")

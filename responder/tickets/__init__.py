@@ -1,0 +1,1 @@
+"""Records: messages, tickets, replies, events, verdicts, and every transition of their states."""

@@ -1,0 +1,280 @@
+"""Every transition of tickets and replies: one conditional UPDATE each, whose row count says who won."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+
+from responder.tickets.models import Message, Participant, Reply, StaffVerdict, Ticket
+from responder.tickets.status import DraftCopy, Filing, ReplyStatus, TicketStatus
+
+
+def open_ticket(connection: Connection, values: dict[str, Any]) -> int:
+    """Insert a ticket with its vendor as the first participant; return its number."""
+    ticket_id = connection.execute(insert(Ticket).values(**values).returning(Ticket.id)).scalar_one()
+    connection.execute(insert(Participant).values(ticket_id=ticket_id, address=values["vendor_address"]))
+    return ticket_id
+
+
+def ticket(connection: Connection, ticket_id: int) -> Row[Any] | None:
+    return connection.execute(select(Ticket.__table__).where(Ticket.id == ticket_id)).first()
+
+
+def reply(connection: Connection, reply_id: int) -> Row[Any] | None:
+    return connection.execute(select(Reply.__table__).where(Reply.id == reply_id)).first()
+
+
+def replies(connection: Connection, ticket_id: int) -> Sequence[Row[Any]]:
+    """Every reply of a ticket, oldest version first."""
+    return connection.execute(
+        select(Reply.__table__).where(Reply.ticket_id == ticket_id).order_by(Reply.id)
+    ).all()
+
+
+def messages(connection: Connection, ticket_id: int) -> Sequence[Row[Any]]:
+    """Every incoming message of a ticket, oldest first, without raw bytes."""
+    columns = [column for column in Message.__table__.columns if column.name not in {"raw", "parts"}]
+    return connection.execute(
+        select(*columns).where(Message.ticket_id == ticket_id).order_by(Message.id)
+    ).all()
+
+
+def latest_message_id(connection: Connection, ticket_id: int) -> int | None:
+    """The newest incoming message of a ticket: a draft that answers an older one is stale."""
+    return connection.scalar(select(func.max(Message.id)).where(Message.ticket_id == ticket_id))
+
+
+def current_draft(connection: Connection, ticket_id: int) -> Row[Any] | None:
+    """The draft that waits for a decision; None when there is none."""
+    return connection.execute(
+        select(Reply.__table__)
+        .where(Reply.ticket_id == ticket_id, Reply.status == ReplyStatus.DRAFTED)
+        .order_by(Reply.id.desc())
+        .limit(1)
+    ).first()
+
+
+def set_ticket(
+    connection: Connection, ticket_id: int, status: TicketStatus, now: datetime, **values: Any
+) -> None:
+    connection.execute(
+        update(Ticket).where(Ticket.id == ticket_id).values(status=status, updated_at=now, **values)
+    )
+
+
+def next_version(connection: Connection, message_id: int) -> int:
+    return 1 + (connection.scalar(select(func.max(Reply.version)).where(Reply.message_id == message_id)) or 0)
+
+
+def add_reply(connection: Connection, values: dict[str, Any]) -> int:
+    return connection.execute(insert(Reply).values(**values).returning(Reply.id)).scalar_one()
+
+
+def move_reply(
+    connection: Connection, reply_id: int, frm: ReplyStatus, to: ReplyStatus, **values: Any
+) -> bool:
+    """Move one reply from `frm` to `to`; False when it is not in `frm` (somebody was first)."""
+    return (
+        connection.execute(
+            update(Reply).where(Reply.id == reply_id, Reply.status == frm).values(status=to, **values)
+        ).rowcount
+        == 1
+    )
+
+
+def retire_drafts(connection: Connection, ticket_id: int, to: ReplyStatus, reason: str) -> list[int]:
+    """End every waiting draft of a ticket (superseded or discarded) and want its copies out of Drafts."""
+    ids = list(
+        connection.scalars(
+            select(Reply.id).where(Reply.ticket_id == ticket_id, Reply.status == ReplyStatus.DRAFTED)
+        )
+    )
+    return [
+        reply_id
+        for reply_id in ids
+        if move_reply(connection, reply_id, ReplyStatus.DRAFTED, to, outcome=reason)
+        and unwant_copy(connection, reply_id)
+    ]
+
+
+def unwant_copy(connection: Connection, reply_id: int) -> bool:
+    """Have the copy in Drafts taken out, or not placed at all. Always True, so that it chains."""
+    for frm, to in ((DraftCopy.PENDING, DraftCopy.GONE), (DraftCopy.PLACED, DraftCopy.REMOVE)):
+        connection.execute(
+            update(Reply).where(Reply.id == reply_id, Reply.draft_copy == frm).values(draft_copy=to)
+        )
+    return True
+
+
+def decide_verdict(
+    connection: Connection,
+    message_id: int,
+    *,
+    decision: str,
+    topics: Sequence[str],
+    manner: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Write beside the prediction what staff decided; a later decision on the same mail replaces an earlier."""
+    connection.execute(
+        update(StaffVerdict)
+        .where(StaffVerdict.message_id == message_id)
+        .values(
+            decision=decision, decided_topics=list(topics), manner=manner, decided_by=actor, decided_at=now
+        )
+    )
+
+
+def approve(
+    connection: Connection, reply_id: int, sha256: str, actor: str, now: datetime, not_before: datetime
+) -> bool:
+    """Allow exactly the bytes that were shown to leave; False when they are not the waiting draft."""
+    return (
+        connection.execute(
+            update(Reply)
+            .where(Reply.id == reply_id, Reply.status == ReplyStatus.DRAFTED, Reply.sha256 == sha256)
+            .values(
+                status=ReplyStatus.APPROVED,
+                decided_by=actor,
+                decided_at=now,
+                next_try=not_before,
+                outcome="",
+            )
+        ).rowcount
+        == 1
+    )
+
+
+def withdraw(connection: Connection, reply_id: int) -> bool:
+    """Take an approved reply back to draft while it has not begun to leave."""
+    return move_reply(
+        connection,
+        reply_id,
+        ReplyStatus.APPROVED,
+        ReplyStatus.DRAFTED,
+        decided_by="",
+        decided_at=None,
+        next_try=None,
+    )
+
+
+def claim_due(
+    connection: Connection, mailbox: str, node: str, limit: int, now: datetime, until: datetime
+) -> Sequence[Row[Any]]:
+    """Move up to `limit` due approved replies to `sending` for `node` and return them, oldest first."""
+    due = (
+        select(Reply.id)
+        .where(Reply.status == ReplyStatus.APPROVED, Reply.mailbox == mailbox, Reply.next_try <= now)
+        .order_by(Reply.next_try, Reply.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(connection.scalars(due))
+    if not ids:
+        return []
+    connection.execute(
+        update(Reply)
+        .where(Reply.id.in_(ids), Reply.status == ReplyStatus.APPROVED)
+        .values(
+            status=ReplyStatus.SENDING,
+            claimed_by=node,
+            claimed_until=until,
+            attempts=Reply.attempts + 1,
+        )
+    )
+    return connection.execute(
+        select(Reply.__table__)
+        .where(Reply.id.in_(ids), Reply.status == ReplyStatus.SENDING, Reply.claimed_by == node)
+        .order_by(Reply.id)
+    ).all()
+
+
+def renew_claim(connection: Connection, reply_id: int, node: str, until: datetime) -> bool:
+    """Prove that `node` still owns the claim directly before MAIL FROM; False when it lost it."""
+    return (
+        connection.execute(
+            update(Reply)
+            .where(Reply.id == reply_id, Reply.status == ReplyStatus.SENDING, Reply.claimed_by == node)
+            .values(claimed_until=until)
+        ).rowcount
+        == 1
+    )
+
+
+def settle(connection: Connection, reply_id: int, node: str, to: ReplyStatus, **values: Any) -> bool:
+    """Write the outcome of a send; only the owner of the claim may."""
+    return (
+        connection.execute(
+            update(Reply)
+            .where(Reply.id == reply_id, Reply.status == ReplyStatus.SENDING, Reply.claimed_by == node)
+            .values(status=to, claimed_by="", claimed_until=None, **values)
+        ).rowcount
+        == 1
+    )
+
+
+def abandoned(
+    connection: Connection, node_prefix: str, dead_nodes: Sequence[str], now: datetime
+) -> list[int]:
+    """Replies in `sending` whose owner is gone: claim run out, or a process of this host that no longer lives."""
+    return list(
+        connection.scalars(
+            select(Reply.id).where(
+                Reply.status == ReplyStatus.SENDING,
+                or_(
+                    Reply.claimed_until < now,
+                    and_(Reply.claimed_by.startswith(node_prefix), Reply.claimed_by.in_(dead_nodes)),
+                ),
+            )
+        )
+    )
+
+
+def claimants(connection: Connection, node_prefix: str) -> list[str]:
+    """The nodes of this host that hold claims."""
+    return list(
+        connection.scalars(
+            select(Reply.claimed_by)
+            .where(Reply.status == ReplyStatus.SENDING, Reply.claimed_by.startswith(node_prefix))
+            .distinct()
+        )
+    )
+
+
+def to_file(connection: Connection, mailbox: str, limit: int, now: datetime) -> Sequence[Any]:
+    """Sent replies that wait to be filed, with the (folder, uidvalidity, uid) of the mail they answer."""
+    return connection.execute(
+        select(
+            Reply.id,
+            Reply.ticket_id,
+            Reply.header_id,
+            Reply.data,
+            Reply.sent_at,
+            Reply.filing_attempts,
+            Message.folder,
+            Message.uidvalidity,
+            Message.uid,
+        )
+        .join(Message, Message.id == Reply.message_id)
+        .where(
+            Reply.mailbox == mailbox,
+            Reply.filing == Filing.PENDING,
+            or_(Reply.filing_next_try.is_(None), Reply.filing_next_try <= now),
+        )
+        .order_by(Reply.id)
+        .limit(limit)
+    ).all()
+
+
+def draft_copies(connection: Connection, mailbox: str, state: DraftCopy, limit: int) -> Sequence[Row[Any]]:
+    """Replies whose copy in Drafts is in `state`."""
+    return connection.execute(
+        select(Reply.__table__)
+        .where(Reply.mailbox == mailbox, Reply.draft_copy == state)
+        .order_by(Reply.id)
+        .limit(limit)
+    ).all()

@@ -1,0 +1,295 @@
+"""The tables. Times are UTC; text columns never hold NUL (PostgreSQL refuses it).
+
+A status column is written only by the conditional updates of `lifecycle`, `ledger` and the outbox.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from responder.tickets.status import Disposition, DraftCopy, Filing, ReplyKind, ReplyStatus, TicketStatus
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime, stored as UTC. SQLite keeps no zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a naive datetime has no place in the database")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class Status(TypeDecorator[str]):
+    """A StrEnum member, stored as its value; reading an unknown value raises."""
+
+    impl = String(20)
+    cache_ok = True
+
+    def __init__(self, enum: type[Any]) -> None:
+        super().__init__()
+        self.enum = enum
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else str(self.enum(value).value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else self.enum(value)
+
+
+class Base(DeclarativeBase):
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads the class attribute
+        datetime: UtcDateTime,
+        Disposition: Status(Disposition),
+        TicketStatus: Status(TicketStatus),
+        ReplyStatus: Status(ReplyStatus),
+        ReplyKind: Status(ReplyKind),
+        Filing: Status(Filing),
+        DraftCopy: Status(DraftCopy),
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+        str: Text,
+        bytes: LargeBinary,
+    }
+
+
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Setting(Base):
+    """Installation-wide switches that must survive a restart: armed, hold, breaker."""
+
+    __tablename__ = "settings"
+
+    key: Mapped[str] = mapped_column(String(60), primary_key=True)
+    value: Mapped[dict[str, Any]]
+
+
+class Folder(Base):
+    """How far a folder has been read: everything up to `cursor` in `uidvalidity` is in `messages`."""
+
+    __tablename__ = "folders"
+
+    mailbox: Mapped[str] = mapped_column(String(40), primary_key=True)
+    folder: Mapped[str] = mapped_column(String(255), primary_key=True)
+    uidvalidity: Mapped[int] = mapped_column(BigInteger)
+    cursor: Mapped[int] = mapped_column(BigInteger)
+    polled_at: Mapped[datetime | None]
+
+
+class Message(Base):
+    """The ledger: one row for each UID seen in a mailbox folder."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("mailbox", "folder", "uidvalidity", "uid"),
+        Index("ix_messages_identity", "mailbox", "identity"),
+        Index("ix_messages_message_id", "message_id"),
+        Index("ix_messages_ticket", "ticket_id"),
+        Index("ix_messages_work", "disposition", "next_try"),
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    mailbox: Mapped[str] = mapped_column(String(40))
+    folder: Mapped[str] = mapped_column(String(255))
+    uidvalidity: Mapped[int] = mapped_column(BigInteger)
+    uid: Mapped[int] = mapped_column(BigInteger)
+    identity: Mapped[str] = mapped_column(String(64))  # SHA-256 of header block and size; "" for the baseline
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
+    internal_date: Mapped[datetime | None]
+    received_at: Mapped[datetime]
+    flags: Mapped[list[str]] = mapped_column(default=list)
+    raw: Mapped[bytes | None]  # the whole mail up to limits.raw_kept_bytes, else the header block
+    parts: Mapped[bytes | None]  # text parts of a larger mail, as `intake.pack` writes them
+    message_id: Mapped[str] = mapped_column(String(998), default="")
+    from_address: Mapped[str] = mapped_column(String(320), default="")
+    from_name: Mapped[str] = mapped_column(default="")
+    subject: Mapped[str] = mapped_column(default="")
+    text: Mapped[str] = mapped_column(default="")  # the whole visible text
+    new_text: Mapped[str] = mapped_column(default="")
+    attachments: Mapped[list[str]] = mapped_column(JSON, default=list)
+    verdict: Mapped[str] = mapped_column(String(10), default="")
+    kind: Mapped[str] = mapped_column(String(12), default="")
+    reasons: Mapped[list[str]] = mapped_column(default=list)
+    disposition: Mapped[Disposition] = mapped_column(default=Disposition.RECEIVED)
+    reason: Mapped[str] = mapped_column(default="")
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_try: Mapped[datetime | None]
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
+    marked: Mapped[bool] = mapped_column(Boolean, default=False)  # flags for staff were set on the server
+
+
+class Ticket(Base):
+    """A conversation with one vendor. Its number, shown to vendors, is its id."""
+
+    __tablename__ = "tickets"
+    __table_args__ = (
+        Index("ix_tickets_queue", "status", "updated_at"),
+        Index("ix_tickets_vendor", "mailbox", "vendor_address"),
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    mailbox: Mapped[str] = mapped_column(String(40))
+    status: Mapped[TicketStatus]
+    subject: Mapped[str]
+    vendor_address: Mapped[str] = mapped_column(String(320))
+    vendor_name: Mapped[str] = mapped_column(default="")
+    language: Mapped[str] = mapped_column(String(5), default="id")
+    topics: Mapped[list[str]] = mapped_column(default=list)
+    confidence: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    reason: Mapped[str] = mapped_column(default="")  # why a person is needed, Indonesian
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Participant(Base):
+    """Who may write into a ticket (rule 48)."""
+
+    __tablename__ = "participants"
+
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), primary_key=True)
+    address: Mapped[str] = mapped_column(String(320), primary_key=True)
+
+
+class Reply(Base):
+    """One version of what we say: frozen bytes and what became of them."""
+
+    __tablename__ = "replies"
+    __table_args__ = (
+        UniqueConstraint("message_id", "version"),
+        Index("ix_replies_ticket", "ticket_id"),
+        Index("ix_replies_header_id", "header_id"),
+        Index("ix_replies_work", "status", "next_try"),
+        Index("ix_replies_filing", "filing", "filing_next_try"),
+        Index("ix_replies_draft_copy", "draft_copy"),
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))  # the mail it answers
+    mailbox: Mapped[str] = mapped_column(String(40))
+    version: Mapped[int]
+    kind: Mapped[ReplyKind]
+    status: Mapped[ReplyStatus]
+    automatic: Mapped[bool] = mapped_column(Boolean)  # allowed by the policy, not by a person
+    topics: Mapped[list[str]] = mapped_column(default=list)
+    content_version: Mapped[str] = mapped_column(default="")
+    recipient: Mapped[str] = mapped_column(String(320))
+    subject: Mapped[str]
+    text: Mapped[str]  # the plain text part, as staff edit it
+    header_id: Mapped[str] = mapped_column(String(100))  # our Message-ID, without angle brackets
+    data: Mapped[bytes]  # frozen bytes: sent, filed and hashed as they are
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    decided_by: Mapped[str] = mapped_column(default="")
+    decided_at: Mapped[datetime | None]
+    next_try: Mapped[datetime | None]  # not before; undo window and back-off
+    attempts: Mapped[int] = mapped_column(default=0)
+    claimed_by: Mapped[str] = mapped_column(String(100), default="")
+    claimed_until: Mapped[datetime | None]
+    outcome: Mapped[str] = mapped_column(default="")  # the server's last words, or why it waits
+    sent_at: Mapped[datetime | None]
+    undelivered: Mapped[str] = mapped_column(default="")  # what a bounce said (rule 28)
+    filing: Mapped[Filing] = mapped_column(default=Filing.NONE)
+    filing_attempts: Mapped[int] = mapped_column(default=0)
+    filing_next_try: Mapped[datetime | None]
+    draft_copy: Mapped[DraftCopy] = mapped_column(default=DraftCopy.NONE)
+    draft_uidvalidity: Mapped[int | None] = mapped_column(BigInteger)
+    draft_uid: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Event(Base):
+    """Who did what, when: append-only, hash-chained per ticket."""
+
+    __tablename__ = "events"
+    __table_args__ = (UniqueConstraint("ticket_id", "seq"), Index("ix_events_at", "at"))
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    ticket_id: Mapped[int] = mapped_column(BigInteger)  # 0 = the installation itself
+    seq: Mapped[int]
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(120))
+    action: Mapped[str] = mapped_column(String(40))
+    detail: Mapped[dict[str, Any]]
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class StaffVerdict(Base):
+    """What was predicted for a mail, beside what staff decided."""
+
+    __tablename__ = "verdicts"
+    __table_args__ = (Index("ix_verdicts_ticket", "ticket_id"),)
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))
+    predicted: Mapped[str] = mapped_column(String(10))  # auto, draft, staff
+    topics: Mapped[list[str]]
+    confidence: Mapped[dict[str, Any]]
+    reason: Mapped[str]
+    model_version: Mapped[str] = mapped_column(String(80))
+    content_version: Mapped[str] = mapped_column(default="")
+    predicted_at: Mapped[datetime]
+    decision: Mapped[str] = mapped_column(
+        String(20), default=""
+    )  # approved, edited, retopiced, rejected, ...
+    decided_topics: Mapped[list[str]] = mapped_column(default=list)
+    manner: Mapped[str] = mapped_column(String(10), default="")  # single, batch, audit
+    decided_by: Mapped[str] = mapped_column(default="")
+    decided_at: Mapped[datetime | None]
+
+
+class Counter(Base):
+    """Brakes: how many automatic replies were queued for a key in a window (rules 19 to 25)."""
+
+    __tablename__ = "counters"
+
+    key: Mapped[str] = mapped_column(String(400), primary_key=True)
+    window: Mapped[str] = mapped_column(String(20), primary_key=True)
+    n: Mapped[int]
+    at: Mapped[datetime]
+
+
+class AddressNote(Base):
+    """What is known about an address that stops automatic mail to it (rules 28 and 47)."""
+
+    __tablename__ = "address_notes"
+
+    address: Mapped[str] = mapped_column(String(320), primary_key=True)
+    reason: Mapped[str]
+    at: Mapped[datetime]
+
+
+class TopicLevel(Base):
+    """Whether a topic may answer by itself: `review` (also when there is no row) or `automatic`."""
+
+    __tablename__ = "topic_levels"
+
+    mailbox: Mapped[str] = mapped_column(String(40), primary_key=True)
+    slug: Mapped[str] = mapped_column(String(80), primary_key=True)
+    level: Mapped[str] = mapped_column(String(10))
+    since: Mapped[datetime]
+    by: Mapped[str]

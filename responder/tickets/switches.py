@@ -1,0 +1,115 @@
+"""Installation-wide switches kept in the database: armed or not, hold, breaker; topic levels; address notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from responder.tickets import audit
+from responder.tickets.models import AddressNote, Base, Setting, TopicLevel
+
+AUTOMATIC = "automatic"
+REVIEW = "review"
+
+
+@dataclass(frozen=True, slots=True)
+class Arming:
+    """Whether anything may leave, and since when. A fresh install is not armed."""
+
+    armed: bool
+    since: datetime | None  # when it was armed; mail received before is never answered automatically
+    by: str
+    breaker: str  # why automatic sending is stopped until a person arms again (rule 22); "" = it is not
+
+
+def arming(connection: Connection) -> Arming:
+    value = connection.scalar(select(Setting.value).where(Setting.key == "arming")) or {}
+    since = value.get("since")
+    return Arming(
+        armed=bool(value.get("armed", False)),
+        since=datetime.fromisoformat(since) if since else None,
+        by=str(value.get("by", "")),
+        breaker=str(value.get("breaker", "")),
+    )
+
+
+def arm(connection: Connection, actor: str, at: datetime) -> None:
+    """Allow sending; automatic replies only to mail received from `at` on. Resets the breaker."""
+    _put(connection, {"armed": True, "since": at.isoformat(), "by": actor, "breaker": ""})
+    audit.record(connection, [audit.Entry(audit.INSTALLATION, actor, "armed")], at)
+
+
+def disarm(connection: Connection, actor: str, at: datetime) -> None:
+    """Stop every send, approved ones too."""
+    _put(connection, {"armed": False, "since": None, "by": actor, "breaker": ""})
+    audit.record(connection, [audit.Entry(audit.INSTALLATION, actor, "disarmed")], at)
+
+
+def trip_breaker(connection: Connection, reason: str, at: datetime) -> None:
+    """Stop automatic sending until a person arms again (rule 22); drafts and approved replies go on."""
+    state = arming(connection)
+    since = state.since.isoformat() if state.since else None
+    _put(connection, {"armed": state.armed, "since": since, "by": state.by, "breaker": reason})
+    audit.record(
+        connection, [audit.Entry(audit.INSTALLATION, audit.MACHINE, "breaker", {"reason": reason})], at
+    )
+
+
+def levels(connection: Connection, mailbox: str) -> dict[str, str]:
+    """Return slug → level for the topics that have one; a topic without is at `review`."""
+    rows = connection.execute(select(TopicLevel.slug, TopicLevel.level).where(TopicLevel.mailbox == mailbox))
+    return {row.slug: row.level for row in rows}
+
+
+def set_level(connection: Connection, mailbox: str, slug: str, level: str, actor: str, at: datetime) -> None:
+    upsert(
+        connection, TopicLevel, {"mailbox": mailbox, "slug": slug}, {"level": level, "since": at, "by": actor}
+    )
+    audit.record(
+        connection,
+        [
+            audit.Entry(
+                audit.INSTALLATION, actor, "topic_level", {"mailbox": mailbox, "slug": slug, "level": level}
+            )
+        ],
+        at,
+    )
+
+
+def address_notes(connection: Connection, addresses: Iterable[str]) -> dict[str, str]:
+    """Return address → why it gets no automatic mail, for those of `addresses` that have a note."""
+    rows = connection.execute(
+        select(AddressNote.address, AddressNote.reason).where(AddressNote.address.in_(set(addresses)))
+    )
+    return {row.address: row.reason for row in rows}
+
+
+def note_address(connection: Connection, address: str, reason: str, at: datetime) -> None:
+    """Stop automatic mail to `address` until a person clears it; a newer reason replaces the older."""
+    upsert(connection, AddressNote, {"address": address}, {"reason": reason, "at": at})
+
+
+def clear_address(connection: Connection, address: str, actor: str, at: datetime) -> bool:
+    cleared = connection.execute(delete(AddressNote).where(AddressNote.address == address)).rowcount > 0
+    if cleared:
+        audit.record(
+            connection, [audit.Entry(audit.INSTALLATION, actor, "address_cleared", {"address": address})], at
+        )
+    return cleared
+
+
+def upsert(connection: Connection, table: type[Base], key: dict[str, Any], values: dict[str, Any]) -> None:
+    """Insert the row, or update it where `key` exists; the same statement on both engines."""
+    dialect_insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    statement = dialect_insert(table).values(**key, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+
+
+def _put(connection: Connection, value: dict[str, Any]) -> None:
+    upsert(connection, Setting, {"key": "arming"}, {"value": value})

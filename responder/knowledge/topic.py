@@ -9,18 +9,20 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that the vendor must hand in."""
+    """One item of a topic's list of requirements, in the order of the source."""
 
-    name: str
+    name: str  # short, as staff and acknowledgements call it
+    wording: str = ""  # the item as vendors read it, may hold places; "" = the name
     form: str = ""  # "asli", "softcopy PDF berwarna", ...
     signed_by: str = ""
     applies_to: str = ""  # "Penyedia Badan Usaha", ...; "" = everyone
     aliases: tuple[str, ...] = ()  # other words for it in file names
+    condition: bool = False  # a condition that stands in the list, not a paper to hand in
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link shown to vendors."""
+    """A link shown to vendors. While the address is not confirmed, `url` is a place for it."""
 
     label: str
     url: str
@@ -35,7 +37,9 @@ class Note:
     valid_to: date | None = None
 
     def valid(self, on: date) -> bool:
-        return (self.valid_from is None or self.valid_from <= on) and (self.valid_to is None or on <= self.valid_to)
+        return (self.valid_from is None or self.valid_from <= on) and (
+            self.valid_to is None or on <= self.valid_to
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,9 @@ class Unconfirmed:
     what: str  # what is not known, in Indonesian; shown as [belum dikonfirmasi: what]
     reading: str = ""  # the likeliest reading; used once confirmed; "" = nothing is known
     evidence: str = ""  # why this reading, and what speaks against it
+    in_text: bool = (
+        True  # False: too dangerous to show (phishing) or no words of its own; only blocks sending
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +73,9 @@ class Topic:
     notes: tuple[Note, ...]
     unconfirmed: tuple[Unconfirmed, ...]  # still open; settled ones are in `confirmed`
     confirmed: dict[str, str] = field(default_factory=dict)  # key → text settled by the owner
-    path: Path = field(default_factory=Path)
-    digest: str = ""  # SHA-256 of answer.md: the content version recorded with each reply
+    path: Path = field(default_factory=Path)  # the topic's folder
+    digest: str = ""  # SHA-256 of answer.md and confirmed.yaml: the content version recorded with each reply
+    owner_notes: tuple[str, ...] = ()  # questions for the content owner; never shown to vendors
 
     def problems(self, on: date) -> list[str]:
         """Why this topic may not be sent automatically on the day `on` (Indonesian, for the queue); [] = it may."""

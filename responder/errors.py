@@ -42,6 +42,10 @@ class UnreadableMail(ResponderError):  # noqa: N818 - a state of a mail, named a
     """A mail is over a limit or cannot be parsed; its raw bytes go to quarantine."""
 
 
+class UnsendableMail(ResponderError):  # noqa: N818 - a state of a mail, named as the tickets name it
+    """A reply cannot be put into bytes that the rules allow: a bad address, a forbidden header, unsafe HTML."""
+
+
 class ModelError(ResponderError):
     """A classifier model file is missing, stale or corrupt."""
 

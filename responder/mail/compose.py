@@ -1,7 +1,7 @@
 """A reply as frozen bytes: headers (rules 29 to 45), MIME, and the subject and threading of a reply.
 
 The frame of header lines and boundaries is written here and only the encodings come from the standard library:
-EmailMessage builds the same reply in twice the time, writes long ids as encoded words (rule 38) and folds by its
+EmailMessage takes three times as long for the same reply, writes long ids as encoded words (rule 38) and folds by its
 own version's rules, while these bytes must stay the same for the same input on every interpreter.
 """
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import encode_rfc2231, format_datetime
+from functools import lru_cache
 
 from responder.errors import UnsendableMail
 from responder.mail import headers, wirecheck
@@ -191,11 +192,15 @@ def _mailbox(name: str, address: str) -> str:
     if not name:
         return wire
     if not name.isascii():
-        name = Header(name, "utf-8", maxlinelen=SOFT_LINE, header_name="Reply-To").encode(linesep=CRLF)
-        return f"{name}{CRLF} <{wire}>"
+        return f"{_encoded_name(name)}{CRLF} <{wire}>"
     if not _ATOMS.fullmatch(name):
         name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return f"{name} <{wire}>"
+
+
+@lru_cache(maxsize=64)  # our own name stands in every mail, and Header takes a quarter of the whole time
+def _encoded_name(name: str) -> str:
+    return Header(name, "utf-8", maxlinelen=SOFT_LINE, header_name="Reply-To").encode(linesep=CRLF)
 
 
 def _ids(ids: tuple[str, ...]) -> str:

@@ -1,0 +1,340 @@
+"""Sending over SMTP: one connection for many replies, and a result that says how far each one came.
+
+smtplib raises the same exception for a connection lost before and after the server took the body, so MAIL, RCPT,
+DATA and the final dot are spoken one by one here and the phase is tracked: lost before the dot is safe to retry,
+lost after it is `uncertain` (rules 73 to 77).
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self
+
+from responder.config import SmtpServer
+from responder.errors import MailServerError, UnsendableMail
+from responder.mail import connection
+from responder.mail.domains import wire_address
+
+Status = Literal["sent", "retry", "failed", "uncertain"]
+Phase = Literal["connect", "mail", "rcpt", "data", "dot"]
+
+CHUNK = 64 * 1024  # octets of the body per write, so that the time-out of a block means a block
+
+_BARE_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n)")
+_QUEUE_ID = re.compile(
+    r"queued as (?P<postfix>[\w.-]+)|\bid=(?P<exim>[\w.-]+)|InternalId=(?P<exchange>\d+)|^Ok (?P<ses>[0-9a-f-]{20,})",
+    re.IGNORECASE,
+)
+_NOT_SIGNED_IN = frozenset({530, 534, 535, 538})  # RFC 4954 6: no matter which mail, until someone sees to it
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait in each phase, RFC 5321 4.5.3.2; the wait after the dot is in the configuration (rule 76)."""
+
+    greeting: float = 300
+    command: float = 300  # MAIL, RCPT and everything around them
+    data: float = 120  # for the 354 after DATA
+    block: float = 180  # for each block of the body to be taken
+    quit: float = 10  # nothing depends on the answer
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """How far one reply came.
+
+    `sent`: the server took it. `retry`: it did not, and may later (4xx, lost before the dot). `failed`: it never will
+    (5xx). `uncertain`: the answer to the final dot was lost, it may or may not have taken it.
+    """
+
+    status: Status
+    phase: Phase  # where it ended
+    code: int  # SMTP reply code, 0 when there was none
+    message: str  # the server's words or what went wrong, one line
+    queue_id: str = ""  # the server's own id of the mail (rule 49), when it says one
+
+
+class SmtpSession:
+    """One connection at a time to one SMTP server; opened again when it was lost or has served its count."""
+
+    def __init__(self, server: SmtpServer, password: str, timeouts: Timeouts) -> None:
+        self._server = server
+        self._password = password
+        self._timeouts = timeouts
+        self._where = connection.name_of("SMTP", server, server.effective_port)
+        self._client: _Client | None = None
+        self._served = 0
+
+    @classmethod
+    def connect(cls, server: SmtpServer, password: str, *, timeouts: Timeouts | None = None) -> Self:
+        """Connect and sign in. Raises LoginError when the credentials are refused, else MailServerError."""
+        session = cls(server, password, timeouts or Timeouts())
+        session._open()
+        return session
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def send(
+        self,
+        envelope_from: str,
+        recipient: str,
+        data: bytes,
+        *,
+        before_data: Callable[[], None] | None = None,
+    ) -> SendResult:
+        """Send the finished bytes `data` to one recipient (rule 33), exactly as they are.
+
+        `envelope_from` may be "" (the null sender). `before_data` is called directly before DATA (rule 78); what it
+        raises ends the attempt with nothing sent and is raised again. Raises LoginError when the server refuses the
+        credentials, or wants some; every other outcome is a SendResult.
+        """
+        try:
+            sender = wire_address(envelope_from) if envelope_from else ""
+            recipient = wire_address(recipient)
+        except UnsendableMail as error:
+            return SendResult("failed", "connect", 0, str(error))
+        if _BARE_LINE_END.search(data):
+            return SendResult("failed", "connect", 0, "the mail holds a bare CR or LF")
+        if self._served >= self._server.max_per_connection:
+            self.close()
+        reused = self._client is not None
+        result = self._attempt(sender, recipient, data, before_data)
+        if reused and result.status == "retry" and result.phase == "mail" and result.code in {0, 421}:
+            # The server had given up the idle connection: nothing of this mail was taken, so a fresh one may offer it.
+            result = self._attempt(sender, recipient, data, before_data)
+        return result
+
+    def close(self) -> None:
+        """Say QUIT and close; whatever goes wrong there changes nothing (rule 77)."""
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(smtplib.SMTPException, OSError):
+                client.patience(self._timeouts.quit)
+                client.quit()
+            client.close()
+
+    def _attempt(
+        self, sender: str, recipient: str, data: bytes, before_data: Callable[[], None] | None
+    ) -> SendResult:
+        if self._client is None:
+            try:
+                self._open()
+            except MailServerError as error:
+                if type(error) is not MailServerError:
+                    raise
+                return SendResult("retry", "connect", 0, str(error))
+        assert self._client is not None
+        transaction = _Transaction(self._client, self._server, self._timeouts)
+        self._served += 1
+        result = self._step(transaction, lambda: transaction.offer(sender, recipient, data))
+        if result is None:
+            if before_data is not None:
+                try:
+                    before_data()
+                except BaseException:
+                    self._reset()
+                    raise
+            result = self._step(transaction, lambda: transaction.deliver(data))
+        assert result is not None
+        if result.code in _NOT_SIGNED_IN and result.phase == "mail":
+            self._drop()
+            raise connection.refused_login(self._where, self._server.username, result.message)
+        if result.code == 421 or result.status == "uncertain":
+            self._drop()
+        elif result.status != "sent":
+            self._reset()
+        return result
+
+    def _step(self, transaction: _Transaction, step: Callable[[], SendResult | None]) -> SendResult | None:
+        """Run one step; a lost connection is a result too, and which one depends on the phase it was lost in."""
+        try:
+            return step()
+        except (smtplib.SMTPException, OSError) as error:
+            self._drop()
+            lost: Status = "uncertain" if transaction.phase == "dot" else "retry"
+            return SendResult(lost, transaction.phase, 0, f"{self._where}: {connection.one_line(error)}")
+        except BaseException:
+            self._drop()
+            raise
+
+    def _reset(self) -> None:
+        """Leave the connection ready for the next mail, or leave none."""
+        if self._client is None:
+            return
+        try:
+            self._client.patience(self._timeouts.command)
+            if self._client.rset()[0] != 250:
+                self._drop()
+        except (smtplib.SMTPException, OSError):
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _open(self) -> None:
+        client = _Client(self._server, self._timeouts)
+        self._served = 0
+        try:
+            client.connect(self._server.host, self._server.effective_port)
+            client.begin()
+            self._sign_in(client)
+        except smtplib.SMTPResponseException as error:
+            client.close()
+            raise MailServerError(
+                f"{self._where}: {error.smtp_code} {connection.one_line(error.smtp_error)}"
+            ) from error
+        except (smtplib.SMTPException, OSError) as error:
+            client.close()
+            # smtplib hides a time-out or TLS error in the words of SMTPServerDisconnected; its cause says it.
+            cause = error.__context__ if isinstance(error.__context__, OSError) else error
+            raise connection.explain(self._where, cause) from error
+        except BaseException:
+            client.close()
+            raise
+        self._client = client
+
+    def _sign_in(self, client: _Client) -> None:
+        if not self._server.username:
+            return
+        try:
+            client.login(self._server.username, self._password)
+        except smtplib.SMTPNotSupportedError:
+            raise MailServerError(
+                f"{self._where}: offers no log-in; check port and security, or leave username empty"
+            ) from None
+        except smtplib.SMTPAuthenticationError as error:
+            answer = f"{error.smtp_code} {connection.one_line(error.smtp_error)}"
+            if 400 <= error.smtp_code < 500:
+                raise MailServerError(f"{self._where}: log-in is not possible at present: {answer}") from None
+            raise connection.refused_login(self._where, self._server.username, answer) from None
+
+
+class _Client(smtplib.SMTP):
+    """smtplib's connection with verified TLS and a time-out of its own for every phase."""
+
+    def __init__(self, server: SmtpServer, timeouts: Timeouts) -> None:
+        # A host name would be looked up in the DNS by smtplib; the literal of RFC 5321 4.1.4 is set once connected.
+        super().__init__(local_hostname="[127.0.0.1]", timeout=server.timeout_seconds)
+        self._server = server
+        self._timeouts = timeouts
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        sock = socket.create_connection((host, port), timeout)
+        if self._server.security == "tls":
+            sock = connection.tls_context().wrap_socket(sock, server_hostname=host)
+        sock.settimeout(self._timeouts.greeting)
+        own = sock.getsockname()[0]
+        self.local_hostname = f"[IPv6:{own}]" if ":" in own else f"[{own}]"
+        return sock
+
+    def connect(
+        self, host: str = "localhost", port: int = 0, source_address: object = None
+    ) -> tuple[int, bytes]:
+        # smtplib's STARTTLS verifies the certificate against the host given to its constructor, which connects at once.
+        self._host = host
+        code, answer = super().connect(host, port)
+        if code != 220:
+            raise smtplib.SMTPConnectError(code, answer)
+        return code, answer
+
+    def begin(self) -> None:
+        """Greet, and turn on TLS where the configuration says so."""
+        self.patience(self._timeouts.command)
+        self.ehlo_or_helo_if_needed()
+        if self._server.security == "starttls":
+            if not self.has_extn("starttls"):
+                raise smtplib.SMTPException(
+                    'the server offers no STARTTLS; check the port, or use security = "tls" with port 465'
+                )
+            self.starttls(context=connection.tls_context())
+            self.ehlo_or_helo_if_needed()
+
+    def patience(self, seconds: float) -> None:
+        """Wait at most `seconds` in each following read or write."""
+        if self.sock is not None:
+            self.sock.settimeout(seconds)
+
+
+class _Transaction:
+    """One mail on an open connection. `phase` is true at every moment, also while an exception passes through."""
+
+    def __init__(self, client: _Client, server: SmtpServer, timeouts: Timeouts) -> None:
+        self._client = client
+        self._server = server
+        self._timeouts = timeouts
+        self.phase: Phase = "mail"
+
+    def offer(self, sender: str, recipient: str, data: bytes) -> SendResult | None:
+        """Say MAIL and RCPT. Return None when both were taken."""
+        client = self._client
+        utf8 = not (sender + recipient).isascii()
+        if utf8 and not client.has_extn("smtputf8"):
+            return SendResult(
+                "failed", "mail", 0, f"the server cannot write to {recipient}: it offers no SMTPUTF8"
+            )
+        client.patience(self._timeouts.command)
+        refused = self._answered(client.mail(sender, self._mail_options(data, utf8)), 250)
+        if refused is None:
+            self.phase = "rcpt"
+            refused = self._answered(client.rcpt(recipient, self._rcpt_options(sender)), 250, 251)
+        return refused
+
+    def deliver(self, data: bytes) -> SendResult:
+        """Say DATA and send the body, unless the server refuses it."""
+        self.phase = "data"
+        self._client.patience(self._timeouts.data)
+        return self._answered(self._client.docmd("DATA"), 354) or self._body(data)
+
+    def _body(self, data: bytes) -> SendResult:
+        client = self._client
+        client.patience(self._timeouts.block)
+        stuffed = (b"." if data.startswith(b".") else b"") + data.replace(b"\r\n.", b"\r\n..")
+        for start in range(0, len(stuffed), CHUNK):
+            client.send(stuffed[start : start + CHUNK])
+        client.patience(self._server.data_timeout_seconds)
+        self.phase = "dot"
+        client.send(b".\r\n" if stuffed.endswith(b"\r\n") else b"\r\n.\r\n")
+        code, answer = client.getreply()
+        text = connection.one_line(answer)
+        if 200 <= code < 300:
+            found = _QUEUE_ID.search(re.sub(r"^\d\.\d\.\d ", "", text))
+            return SendResult("sent", "dot", code, text, found[found.lastgroup or 0] if found else "")
+        return self._answered((code, answer), 250) or SendResult("uncertain", "dot", code, text)
+
+    def _answered(self, reply: tuple[int, bytes], *wanted: int) -> SendResult | None:
+        """Return None for a wanted reply, else what the refusal means (RFC 5321 4.2.1)."""
+        code, answer = reply
+        if code in wanted:
+            return None
+        text = connection.one_line(answer)
+        if 500 <= code < 600:
+            return SendResult("failed", self.phase, code, text)
+        if 400 <= code < 500 or self.phase != "dot":
+            return SendResult("retry", self.phase, code, text)
+        return SendResult("uncertain", self.phase, code, text)
+
+    def _mail_options(self, data: bytes, utf8: bool) -> list[str]:
+        options = [f"SIZE={len(data)}"] if self._client.has_extn("size") else []
+        if utf8 or not data.isascii():
+            # Only address headers hold such octets (rule 45), and RFC 6531 3.4 wants it said.
+            options += ["SMTPUTF8"] if self._client.has_extn("smtputf8") else []
+            options += ["BODY=8BITMIME"] if self._client.has_extn("8bitmime") else []
+        return options
+
+    def _rcpt_options(self, sender: str) -> list[str]:
+        # A bounce of a mail from the null sender has nowhere to go (rule 32).
+        return ["NOTIFY=NEVER"] if not sender and self._client.has_extn("dsn") else []

@@ -151,6 +151,7 @@ class Service(_Section):
     """What vendors are told about the office, and how it counts time."""
 
     time_zone: str = "Asia/Jakarta"
+    days: str = Field(default="Senin-Jumat", min_length=1)  # service days, as vendors read them
     opens: time = time(8, 0)
     closes: time = time(16, 0)
     language: Literal["id", "en"] = "id"
@@ -299,7 +300,7 @@ def load(path: Path) -> Settings:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     root, file = _root.set(path.parent), _file.set(path)
     try:
-        return Settings()
+        return Settings()  # type: ignore[call-arg]  # the sources give `mailboxes`
     except SettingsError as error:
         raise ConfigError(f"{path}: environment override: {error}") from error
     except ValidationError as error:

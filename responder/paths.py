@@ -1,4 +1,4 @@
-"""Where the shipped templates and content are: inside the wheel, or beside the package in a checkout."""
+"""Where the shipped templates, content and example configuration are: in the wheel, or beside the package."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(name: str) -> Path:
-    """Return the shipped directory `name` ("content" or "templates")."""
+    """Return the shipped `name` ("content", "templates" or "config.toml")."""
     inside = _PACKAGE / "_default" / name
-    return inside if inside.is_dir() else _PACKAGE.parent / name
+    return inside if inside.exists() else _PACKAGE.parent / name

@@ -42,7 +42,8 @@ def approve(
     not_before = now + timedelta(seconds=undo_seconds)
     if not lifecycle.approve(connection, reply_id, sha256, actor, now, not_before):
         raise Refused(f"draft of ticket {row.ticket_id} was decided by somebody else in the meantime")
-    lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.ANSWERED, now)
+    lifecycle.unwant_copy(connection, reply_id)
+    lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.ANSWERED, now, reason="")
     edited = row.version > 1
     lifecycle.decide_verdict(
         connection,
@@ -55,7 +56,11 @@ def approve(
     )
     audit.record(
         connection,
-        [audit.Entry(row.ticket_id, actor, "approved", {"reply": reply_id, "sha256": sha256, "manner": manner})],
+        [
+            audit.Entry(
+                row.ticket_id, actor, "approved", {"reply": reply_id, "sha256": sha256, "manner": manner}
+            )
+        ],
         now,
     )
     return not_before
@@ -100,7 +105,10 @@ def undo(connection: Connection, reply_id: int, actor: str, now: datetime) -> No
     """Take an approved reply back to draft while it has not begun to leave. Raises Refused when it is too late."""
     row = lifecycle.reply(connection, reply_id)
     if row is None or not lifecycle.withdraw(connection, reply_id):
-        raise Refused(f"reply {reply_id} cannot be taken back: it is {row.status.value if row else 'unknown'}")
+        raise Refused(
+            f"reply {reply_id} cannot be taken back: it is {row.status.value if row else 'unknown'}"
+        )
+    lifecycle.copy_wanted_again(connection, reply_id)
     lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.NEEDS_APPROVAL, now)
     audit.record(connection, [audit.Entry(row.ticket_id, actor, "undone", {"reply": reply_id})], now)
 
@@ -127,7 +135,9 @@ def send_again(connection: Connection, reply_id: int, actor: str, now: datetime)
                 now,
             )
             return
-    raise Refused(f"reply {reply_id} is {row.status.value}; only an uncertain or failed one can be sent again")
+    raise Refused(
+        f"reply {reply_id} is {row.status.value}; only an uncertain or failed one can be sent again"
+    )
 
 
 def _waiting(connection: Connection, reply_id: int) -> Row[Any]:
@@ -135,7 +145,9 @@ def _waiting(connection: Connection, reply_id: int) -> Row[Any]:
     if row is None:
         raise Refused(f"there is no draft {reply_id}")
     if row.status is not ReplyStatus.DRAFTED:
-        raise Refused(f"ticket {row.ticket_id}: the draft is already {row.status.value} ({row.decided_by or '-'})")
+        raise Refused(
+            f"ticket {row.ticket_id}: the draft is already {row.status.value} ({row.decided_by or '-'})"
+        )
     return row
 
 

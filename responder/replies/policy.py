@@ -46,7 +46,9 @@ class Situation:
     acknowledgements: bool = False  # whether the policy sends them
     first_mail: bool = True  # of its ticket (rule 20)
     address_note: str = ""  # why the address gets no automatic mail (rules 28, 47)
-    extra: Sequence[str] = field(default=())  # further reasons of the pipeline (claimed thread, Reply-To, ...)
+    extra: Sequence[str] = field(
+        default=()
+    )  # further reasons of the pipeline (claimed thread, Reply-To, ...)
 
 
 def decide(situation: Situation) -> Ruling:
@@ -54,7 +56,9 @@ def decide(situation: Situation) -> Ruling:
     decision = situation.decision
     blockers = tuple(_blockers(situation))
     if decision.outcome is Outcome.STAFF or not situation.screening.reply_address:
-        reason = decision.explanation if decision.outcome is Outcome.STAFF else "Alamat balasan tidak diketahui."
+        reason = (
+            decision.explanation if decision.outcome is Outcome.STAFF else "Alamat balasan tidak diketahui."
+        )
         return Ruling(Course.FLAGGED, (reason, *blockers), acknowledge=_may_acknowledge(situation))
     if blockers:
         return Ruling(Course.APPROVAL, blockers)
@@ -91,7 +95,9 @@ def _sending_blockers(situation: Situation) -> list[str]:
     if arming.breaker:
         found.append(f"Pengiriman otomatis dihentikan pengaman: {arming.breaker}")
     if situation.screening.verdict is not Verdict.AUTO:
-        found.append("Penyaringan: " + "; ".join(situation.screening.reasons or (situation.screening.verdict,)))
+        found.append(
+            "Penyaringan: " + "; ".join(situation.screening.reasons or (situation.screening.verdict,))
+        )
     if not situation.first_mail:
         found.append("Surat lanjutan dalam tiket yang sama selalu ditinjau petugas.")
     if situation.address_note:

@@ -203,3 +203,8 @@ def _move(connection: Connection, mailbox: str, folder: str, to: Cursor, now: da
         {"mailbox": mailbox, "folder": folder},
         {"uidvalidity": to.uidvalidity, "cursor": to.uid, "polled_at": now},
     )
+
+
+def raw(connection: Connection, message_id: int) -> bytes | None:
+    """The stored bytes of a message (of a large one its header block); None when there are none."""
+    return connection.scalar(select(Message.raw).where(Message.id == message_id))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from responder.tickets.models import Message, Participant, Reply, StaffVerdict, Ticket
 from responder.tickets.status import DraftCopy, Filing, ReplyStatus, TicketStatus
@@ -43,8 +43,10 @@ def messages(connection: Connection, ticket_id: int) -> Sequence[Row[Any]]:
 
 
 def latest_message_id(connection: Connection, ticket_id: int) -> int | None:
-    """The newest incoming message of a ticket: a draft that answers an older one is stale."""
-    return connection.scalar(select(func.max(Message.id)).where(Message.ticket_id == ticket_id))
+    """The newest mail of a person in a ticket: a draft that answers an older one is stale."""
+    return connection.scalar(
+        select(func.max(Message.id)).where(Message.ticket_id == ticket_id, Message.kind == "person")
+    )
 
 
 def current_draft(connection: Connection, ticket_id: int) -> Row[Any] | None:
@@ -217,31 +219,22 @@ def settle(connection: Connection, reply_id: int, node: str, to: ReplyStatus, **
     )
 
 
-def abandoned(
-    connection: Connection, node_prefix: str, dead_nodes: Sequence[str], now: datetime
-) -> list[int]:
-    """Replies in `sending` whose owner is gone: claim run out, or a process of this host that no longer lives."""
+def abandoned(connection: Connection, dead_nodes: Sequence[str], now: datetime) -> list[int]:
+    """Replies in `sending` whose owner is gone: its claim has run out, or it is one of `dead_nodes`."""
     return list(
         connection.scalars(
             select(Reply.id).where(
                 Reply.status == ReplyStatus.SENDING,
-                or_(
-                    Reply.claimed_until < now,
-                    and_(Reply.claimed_by.startswith(node_prefix), Reply.claimed_by.in_(dead_nodes)),
-                ),
+                or_(Reply.claimed_until < now, Reply.claimed_by.in_(dead_nodes)),
             )
         )
     )
 
 
-def claimants(connection: Connection, node_prefix: str) -> list[str]:
-    """The nodes of this host that hold claims."""
+def claimants(connection: Connection) -> list[str]:
+    """The nodes that hold claims."""
     return list(
-        connection.scalars(
-            select(Reply.claimed_by)
-            .where(Reply.status == ReplyStatus.SENDING, Reply.claimed_by.startswith(node_prefix))
-            .distinct()
-        )
+        connection.scalars(select(Reply.claimed_by).where(Reply.status == ReplyStatus.SENDING).distinct())
     )
 
 
@@ -278,3 +271,81 @@ def draft_copies(connection: Connection, mailbox: str, state: DraftCopy, limit: 
         .order_by(Reply.id)
         .limit(limit)
     ).all()
+
+
+def has_due(connection: Connection, mailbox: str, now: datetime) -> bool:
+    """Whether any approved reply of `mailbox` is due."""
+    return (
+        connection.execute(
+            select(Reply.id)
+            .where(Reply.status == ReplyStatus.APPROVED, Reply.mailbox == mailbox, Reply.next_try <= now)
+            .limit(1)
+        ).first()
+        is not None
+    )
+
+
+def mark_undelivered(connection: Connection, reply_id: int, words: str) -> None:
+    """Note on a sent reply what a bounce said (rule 28)."""
+    connection.execute(update(Reply).where(Reply.id == reply_id).values(undelivered=words))
+
+
+def filed(connection: Connection, reply_id: int, state: Filing) -> None:
+    """End the wish to file a sent reply."""
+    connection.execute(
+        update(Reply)
+        .where(Reply.id == reply_id, Reply.filing == Filing.PENDING)
+        .values(filing=state, filing_next_try=None)
+    )
+
+
+def filing_again(connection: Connection, reply_id: int, at: datetime) -> None:
+    """Try to file once more at `at`."""
+    connection.execute(
+        update(Reply)
+        .where(Reply.id == reply_id)
+        .values(filing_attempts=Reply.filing_attempts + 1, filing_next_try=at)
+    )
+
+
+def copy_placed(connection: Connection, reply_id: int, uidvalidity: int, uid: int) -> None:
+    """The copy stands in Drafts; if the draft ended meanwhile, the copy is to be taken out again."""
+    connection.execute(
+        update(Reply)
+        .where(Reply.id == reply_id, Reply.draft_copy == DraftCopy.PENDING)
+        .values(draft_copy=DraftCopy.PLACED)
+    )
+    connection.execute(
+        update(Reply)
+        .where(Reply.id == reply_id, Reply.draft_copy == DraftCopy.GONE)
+        .values(draft_copy=DraftCopy.REMOVE)
+    )
+    connection.execute(
+        update(Reply).where(Reply.id == reply_id).values(draft_uidvalidity=uidvalidity, draft_uid=uid)
+    )
+
+
+def copy_wanted_again(connection: Connection, reply_id: int) -> None:
+    """An approval was taken back: keep the copy that is still in Drafts, or place it anew."""
+    for frm, to in ((DraftCopy.REMOVE, DraftCopy.PLACED), (DraftCopy.GONE, DraftCopy.PENDING)):
+        connection.execute(
+            update(Reply).where(Reply.id == reply_id, Reply.draft_copy == frm).values(draft_copy=to)
+        )
+
+
+def copy_wanted(connection: Connection, reply_id: int) -> None:
+    """Place the copy of a waiting draft in Drafts (again)."""
+    connection.execute(
+        update(Reply)
+        .where(Reply.id == reply_id, Reply.status == ReplyStatus.DRAFTED)
+        .values(draft_copy=DraftCopy.PENDING)
+    )
+
+
+def copy_gone(connection: Connection, reply_id: int) -> None:
+    """The copy was taken out of Drafts by us."""
+    connection.execute(
+        update(Reply)
+        .where(Reply.id == reply_id, Reply.draft_copy == DraftCopy.REMOVE)
+        .values(draft_copy=DraftCopy.GONE)
+    )

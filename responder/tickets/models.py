@@ -130,7 +130,9 @@ class Message(Base):
     subject: Mapped[str] = mapped_column(default="")
     text: Mapped[str] = mapped_column(default="")  # the whole visible text
     new_text: Mapped[str] = mapped_column(default="")
-    attachments: Mapped[list[str]] = mapped_column(JSON, default=list)
+    attachments: Mapped[list[str]] = mapped_column(default=list)
+    reply_references: Mapped[list[str]] = mapped_column(default=list)  # References of a reply to it (rule 37)
+    reply_address: Mapped[str] = mapped_column(String(320), default="")  # where a reply may go (rule 34)
     verdict: Mapped[str] = mapped_column(String(10), default="")
     kind: Mapped[str] = mapped_column(String(12), default="")
     reasons: Mapped[list[str]] = mapped_column(default=list)
@@ -281,6 +283,16 @@ class AddressNote(Base):
     address: Mapped[str] = mapped_column(String(320), primary_key=True)
     reason: Mapped[str]
     at: Mapped[datetime]
+
+
+class Lease(Base):
+    """Which node works a mailbox."""
+
+    __tablename__ = "leases"
+
+    mailbox: Mapped[str] = mapped_column(String(40), primary_key=True)
+    node: Mapped[str] = mapped_column(String(100))
+    until: Mapped[datetime]
 
 
 class TopicLevel(Base):

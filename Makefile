@@ -1,0 +1,39 @@
+# make demo          the whole service against a mail server of its own, with invented vendors (Ctrl-C ends it)
+# make demo ONCE=1   one pass, then exit 0
+# make test          lint, types, import direction and all tests
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TESTS ?= tests
+
+.PHONY: demo test lint format fuzz clean
+
+demo: $(STAMP)
+	$(BIN)/responder demo $(if $(ONCE),--once) $(if $(MAILS),--mails $(MAILS))
+
+test: lint
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+fuzz: $(STAMP)
+	RESPONDER_FUZZ=long $(BIN)/python -m pytest tests/unit -k fuzz --timeout 3600
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo]' --group dev
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist build

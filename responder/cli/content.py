@@ -1,0 +1,123 @@
+"""`responder content`: check, preview and confirm what vendors are told."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from responder.cli.common import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    actor,
+    now,
+    say,
+    say_json,
+    settings,
+)
+from responder.errors import ConfigError
+from responder.paths import shipped
+
+if TYPE_CHECKING:
+    from responder.config import Settings
+    from responder.pipeline.office import Office
+
+app = typer.Typer(
+    help="What vendors are told: the topic folders.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Directory = Annotated[
+    Path | None,
+    typer.Option("--content", help="A content directory; default: the one of config.toml, or the shipped."),
+]
+
+
+@app.command()
+def lint(
+    config: ConfigOption = DEFAULT_CONFIG, content: Directory = None, as_json: JsonOption = False
+) -> None:
+    """Check every topic folder and word list; each finding names file and line."""
+    from responder.classifier import words
+    from responder.knowledge.finding import Finding, Severity
+    from responder.knowledge.lint import lint as lint_topics
+
+    errors = 0
+    for directory in _directories(config, content):
+        findings = lint_topics(directory, _today(config))
+        findings += [
+            Finding(found.file, found.line, Severity.ERROR, found.message) for found in words.lint(directory)
+        ]
+        for found in findings:
+            errors += found.severity is Severity.ERROR
+            if as_json:
+                say_json(
+                    {
+                        "file": str(found.file),
+                        "line": found.line,
+                        "severity": found.severity.value,
+                        "message": found.message,
+                    }
+                )
+            else:
+                say(f"{found.severity.value}: {found}")
+        if not as_json:
+            say(f"{directory}: {len(findings)} findings")
+    if errors:
+        raise typer.Exit(3)
+
+
+@app.command()
+def preview(
+    slug: Annotated[str, typer.Argument(help="The topic's folder name.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    html: Annotated[bool, typer.Option("--html", help="The HTML part instead of the text.")] = False,
+) -> None:
+    """Print the reply that a vendor would get for a topic."""
+    options = settings(config)
+    office = next((one for one in _offices(options) if slug in one.topics), None)
+    if office is None:
+        known = ", ".join(next(iter(_offices(options))).topics)
+        raise ConfigError(f"there is no topic {slug!r}; there are {known}")
+    rendered = office.renderer.preview(office.topics[slug], office.text, _today(config))
+    say(rendered.html if html else rendered.text)
+
+
+@app.command()
+def confirm(
+    slug: Annotated[str, typer.Argument(help="The topic's folder name.")],
+    fact: Annotated[str, typer.Argument(help="The fact's key, as `content lint` prints it.")],
+    value: Annotated[
+        str | None, typer.Option(help="The true text; without it the reading in answer.md is confirmed.")
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Settle an unconfirmed fact; drafts made from then on carry it."""
+    from responder.knowledge.confirm import confirm as settle
+
+    for directory in _directories(config, None):
+        settle(directory, slug, fact, value, actor(), _today(config))
+        say(f"{directory / slug}: {fact} is confirmed")
+
+
+def _offices(options: Settings) -> list[Office]:
+    from responder.pipeline.office import Office
+
+    # Previews need no secret, so that they work before `init` made one.
+    return [Office(name, mailbox, options, b"") for name, mailbox in options.mailboxes.items()]
+
+
+def _directories(config: Path, content: Path | None) -> list[Path]:
+    if content is not None:
+        return [content]
+    if not config.exists() and config == DEFAULT_CONFIG:
+        return [shipped("content")]
+    return list(dict.fromkeys(mailbox.content for mailbox in settings(config).mailboxes.values()))
+
+
+def _today(config: Path) -> date:
+    if not config.exists():
+        return now().date()
+    return now().astimezone(settings(config).service.zone).date()

@@ -1,0 +1,127 @@
+"""Staff change what a draft says: another text, other topics. Each makes a new version; bytes are frozen again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from responder.errors import Refused
+from responder.mail import compose, tokens
+from responder.mail.message import Address
+from responder.pipeline.office import Office
+from responder.replies.freeze import Origin, Wording, freeze
+from responder.replies.render import VendorContext, html_from_text, link_hosts
+from responder.tickets import audit, lifecycle
+from responder.tickets.models import Message
+from responder.tickets.status import ReplyKind, ReplyStatus, TicketStatus
+
+
+def edit(connection: Connection, office: Office, ticket_id: int, text: str, actor: str, now: datetime) -> int:
+    """Replace the draft's text, or write an answer where there is no draft; return the new reply's id.
+
+    Raises Refused when the ticket does not exist, is closed, or the text is empty.
+    """
+    if not text.strip():
+        raise Refused(f"ticket {ticket_id}: the text is empty")
+    ticket, message = _ticket_and_newest_mail(connection, ticket_id)
+    draft = lifecycle.current_draft(connection, ticket_id)
+    if draft is not None and draft.message_id == message.id:
+        kind, topics, version = draft.kind, tuple(draft.topics), draft.content_version
+    else:
+        kind, topics, version = ReplyKind.MANUAL, (), ""
+    subject = compose.reply_subject(ticket.subject, tokens.subject_tag(office.key, ticket_id))
+    body = text.replace("\r\n", "\n").strip() + "\n"
+    wording = Wording(
+        subject, body, html_from_text(body, link_hosts(list(office.topics.values()))), topics, version
+    )
+    reply_id = _replace(connection, office, message, ticket_id, kind, wording, now, f"edited by {actor}")
+    audit.record(connection, [audit.Entry(ticket_id, actor, "edited", {"reply": reply_id})], now)
+    return reply_id
+
+
+def retopic(
+    connection: Connection, office: Office, ticket_id: int, topics: Sequence[str], actor: str, now: datetime
+) -> int:
+    """Draft again with other topics; return the new reply's id. Raises Refused for an unknown topic or ticket."""
+    if unknown := [slug for slug in topics if slug not in office.topics]:
+        raise Refused(f"there is no topic {unknown[0]!r}; topics are: {', '.join(office.topics)}")
+    if not topics:
+        raise Refused("name at least one topic")
+    ticket, message = _ticket_and_newest_mail(connection, ticket_id)
+    chosen = [office.topics[slug] for slug in dict.fromkeys(topics)]
+    tag = tokens.subject_tag(office.key, ticket_id)
+    rendered = office.renderer.render_answer(
+        chosen,
+        VendorContext(name=ticket.vendor_name, language=ticket.language),
+        office.text,
+        tag,
+        now.astimezone(office.settings.service.zone).date(),
+    )
+    wording = Wording.of(rendered, compose.reply_subject(ticket.subject, tag), chosen)
+    reply_id = _replace(
+        connection, office, message, ticket_id, ReplyKind.ANSWER, wording, now, f"retopiced by {actor}"
+    )
+    lifecycle.decide_verdict(
+        connection,
+        message.id,
+        decision="retopiced",
+        topics=wording.topics,
+        manner="single",
+        actor=actor,
+        now=now,
+    )
+    detail = {"reply": reply_id, "topics": list(wording.topics)}
+    audit.record(connection, [audit.Entry(ticket_id, actor, "retopiced", detail)], now)
+    return reply_id
+
+
+def _ticket_and_newest_mail(connection: Connection, ticket_id: int) -> tuple[Row[Any], Row[Any]]:
+    ticket = lifecycle.ticket(connection, ticket_id)
+    if ticket is None:
+        raise Refused(f"there is no ticket {ticket_id}")
+    if ticket.status is TicketStatus.CLOSED:
+        raise Refused(f"ticket {ticket_id} is closed")
+    newest = lifecycle.latest_message_id(connection, ticket_id)
+    message = connection.execute(select(Message.__table__).where(Message.id == newest)).first()
+    if message is None:
+        raise Refused(f"ticket {ticket_id} has no mail to answer")
+    if not message.reply_address:
+        raise Refused(f"ticket {ticket_id}: the mail has no address that a reply could go to")
+    return ticket, message
+
+
+def _replace(
+    connection: Connection,
+    office: Office,
+    message: Row[Any],
+    ticket_id: int,
+    kind: ReplyKind,
+    wording: Wording,
+    now: datetime,
+    reason: str,
+) -> int:
+    lifecycle.retire_drafts(connection, ticket_id, ReplyStatus.SUPERSEDED, reason)
+    origin = Origin(
+        id=message.id,
+        mailbox=message.mailbox,
+        identity=message.identity,
+        message_id=message.message_id,
+        reply_references=tuple(message.reply_references),
+        reply_to=Address(message.from_name, message.reply_address),
+    )
+    values = freeze(
+        office.letterhead,
+        origin,
+        wording,
+        ticket_id=ticket_id,
+        kind=kind,
+        version=lifecycle.next_version(connection, message.id),
+        automatic=False,
+        now=now,
+    )
+    reply_id = lifecycle.add_reply(connection, values)
+    lifecycle.set_ticket(connection, ticket_id, TicketStatus.NEEDS_APPROVAL, now, topics=list(wording.topics))
+    return reply_id

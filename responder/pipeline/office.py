@@ -1,0 +1,95 @@
+"""An office: one mailbox with everything that is needed to answer its mail."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from responder.classifier.decision import Classifier
+from responder.config import MailboxConfig, Settings
+from responder.errors import ConfigError
+from responder.knowledge.load import load_topics
+from responder.knowledge.topic import Topic
+from responder.replies.freeze import Letterhead
+from responder.replies.render import Office as OfficeText
+from responder.replies.render import Renderer
+
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Office:
+    """One served mailbox. Topics, templates and the model are loaded on first use: an idle poll needs none."""
+
+    name: str
+    config: MailboxConfig
+    settings: Settings
+    key: bytes = field(repr=False)
+
+    @cached_property
+    def topics(self) -> dict[str, Topic]:
+        return load_topics(self.config.content)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        return Renderer(self.config.templates)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        from responder.classifier.model import load_or_train
+
+        return load_or_train(
+            self.config.content, self.settings.state.directory / "models", self.settings.policy.target_error
+        )
+
+    @property
+    def text(self) -> OfficeText:
+        """How the office presents itself in a reply."""
+        return OfficeText.of(self.config, self.settings.service)
+
+    @property
+    def letterhead(self) -> Letterhead:
+        return Letterhead(
+            name=self.config.unit,
+            address=self.config.address,
+            key=self.key,
+            precedence_bulk=self.settings.policy.precedence_bulk,
+        )
+
+    @property
+    def envelope_from(self) -> str:
+        return self.config.envelope_from or self.config.address
+
+
+def offices(settings: Settings) -> dict[str, Office]:
+    """Return every configured office by name. Raises ConfigError when the secret key is missing or too weak."""
+    key = read_key(settings.state.secret_key_file)
+    return {name: Office(name, config, settings, key) for name, config in settings.mailboxes.items()}
+
+
+def read_key(path: Path) -> bytes:
+    """Return the installation's secret key. Raises ConfigError, saying how to make one."""
+    try:
+        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no secret key; `responder init` makes one") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot use the secret key: {error}") from error
+    if len(key) < KEY_BYTES:
+        raise ConfigError(f"{path}: the secret key has {len(key)} bytes, {KEY_BYTES} are needed")
+    return key
+
+
+def make_key(path: Path) -> bool:
+    """Make a secret key with mode 0600 unless there is one; return whether it was made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(KEY_BYTES) + "\n")
+    return True

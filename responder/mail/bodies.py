@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from responder.mail import charset, mime, names
 from responder.mail.headers import decode_words, fields, first, parameters, split
@@ -76,7 +76,8 @@ def read(raw: bytes, root: mime.Entity) -> Content:
 def read_parts(parts: Iterable[mime.Part], attachments: Sequence[Attachment]) -> Content:
     """The same for a partially fetched mail: its text parts are taken as forms of one text, plain and HTML."""
     collector = _Collector(b"")
-    collector.attachments.extend(attachments)
+    for number, given in enumerate(attachments, 1):
+        collector.attachments.append(replace(given, name=names.given(given.name, given.type, number)))
     texts = [collector.text(part.content_type, part.payload, part.charset, flowed(part)) for part in parts]
     return collector.content(_merge(texts))
 
@@ -94,6 +95,7 @@ class _Collector:
         self.attachments: list[Attachment] = []
         self.doubts: list[str] = []
         self.encrypted = False
+        self.left = mime.MAX_TEXT_OCTETS
 
     def content(self, texts: Sequence[Text]) -> Content:
         return Content(tuple(texts), tuple(self.attachments), self.encrypted, tuple(self.doubts))
@@ -119,8 +121,9 @@ class _Collector:
         if kind not in _TEXT_TYPES or attached:
             self._attach(entity, kind, filename, disposition.value == "inline")
             return []
-        data = mime.payload(self.raw, entity, mime.MAX_TEXT_OCTETS)
-        if len(data) >= mime.MAX_TEXT_OCTETS:
+        data = mime.payload(self.raw, entity, self.left)
+        self.left -= len(data)
+        if self.left <= 0:
             self.doubts.append(f"text cut at {mime.MAX_TEXT_OCTETS} octets")
         said = entity.content.by_name
         return [self.text(kind, data, said.get("charset", ""), _flow(said))]

@@ -83,11 +83,11 @@ class Page:
         return _CLEANER.clean(self.markup)
 
 
-def read(html: str) -> Page:
-    """Read an HTML text of any size and make; never raises."""
+def read(html: str, most: int = MAX_HTML) -> Page:
+    """Read an HTML text of any size and make, cut at `most` characters; never raises."""
     doubt = ""
-    if len(html) > MAX_HTML:
-        html, doubt = html[:MAX_HTML], f"HTML cut at {MAX_HTML} characters"
+    if len(html) > most:
+        html, doubt = html[:most], f"HTML cut at {most} characters"
     html = _PLAINTEXT.sub(r"<\1pre", clean(html))
     if _hostile(html):
         text = _crude(html)

@@ -134,13 +134,15 @@ def _text(texts: Iterable[bodies.Text]) -> tuple[str, str, list[str]]:
     shown: list[str] = []
     doubts: list[str] = []
     any_html = False
+    left = html.MAX_HTML
     for item in texts:
-        if not item.html:
+        if not item.html or left <= 0:
             plains.append(item.plain)
             shown.append(html.preformatted(item.plain))
             continue
         any_html = True
-        page = html.read(item.html)
+        page = html.read(item.html, most=left)
+        left -= len(item.html)
         # A stub gives way only to a page that says something.
         plains.append(page.text if item.stub and page.text.strip() else item.plain)
         shown.append(page.safe)

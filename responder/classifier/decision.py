@@ -31,7 +31,7 @@ class Decision:
     outcome: Outcome
     topics: tuple[str, ...]  # AUTO: exactly what would be answered; DRAFT: likeliest first; STAFF: ()
     confidence: Mapping[str, float]  # every topic of the content, whatever the outcome
-    reason: str  # a stable code, see REASONS
+    reason: str  # a stable code, see reasons.REASONS
     explanation: str  # the reason for staff, one Indonesian sentence
 
     def likeliest(self, n: int = 3) -> list[str]:

@@ -1,0 +1,173 @@
+"""One Indonesian token for every way of writing a word, and the concepts of the field found among them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import snowballstemmer
+from rapidfuzz import fuzz, process
+
+from responder.classifier.text import Frame, prepare
+
+CONCEPT_KINDS = {"objek": "o", "tindakan": "a", "tanda": "h"}
+
+# Below five letters one wrong letter too often makes another real word (email/imel aside, which are listed).
+_REPAIR_LENGTH = 5
+_REPAIR_RATIO = 88
+_CACHE = 60_000
+
+_TOKEN = re.compile(r"[a-z0-9]+(?:[-'_][a-z0-9]+)*")
+_MASKS = (
+    (re.compile(r"\S+@\S+"), " xsurel "),
+    (re.compile(r"(?:https?://|www\.)\S+"), " xtautan "),
+)
+
+
+class Token(NamedTuple):
+    """One word of a mail: as normalised, and as the vendor wrote it."""
+
+    norm: str
+    written: str
+
+
+class ConceptWords(NamedTuple):
+    """One entry of konsep.yaml: what staff read, and the words that show the concept."""
+
+    label: str
+    words: tuple[str, ...]
+
+
+class _Phrases:
+    """Longest-first matching of token sequences."""
+
+    def __init__(self, entries: Iterable[tuple[tuple[str, ...], str]]) -> None:
+        self._by_first: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        for tokens, value in entries:
+            self._by_first.setdefault(tokens[0], []).append((tokens, value))
+        for candidates in self._by_first.values():
+            candidates.sort(key=lambda entry: (-len(entry[0]), entry))
+
+    def at(self, tokens: Sequence[str], index: int) -> Iterator[tuple[int, str]]:
+        """Yield (length, value) of every entry that starts at `index`, longest first."""
+        for phrase, value in self._by_first.get(tokens[index], ()):
+            if len(phrase) == 1 or tuple(tokens[index : index + len(phrase)]) == phrase:
+                yield len(phrase), value
+
+
+class Lexicon:
+    """The word lists of one content folder, ready for use. Immutable after loading."""
+
+    def __init__(
+        self,
+        spelling: Sequence[Mapping[str, Sequence[str]]],
+        concepts: Mapping[str, Mapping[str, ConceptWords]],
+        frame: Mapping[str, list[str]],
+        *,
+        repair: bool = True,
+    ) -> None:
+        self.frame = Frame.of(dict(frame))
+        self._stem = lru_cache(maxsize=_CACHE)(snowballstemmer.stemmer("indonesian").stemWord)
+        self._repair = repair
+        self._map: dict[str, str] = {}
+        phrases: list[tuple[str, str]] = []
+        for table in spelling:
+            for target, variants in table.items():
+                token = target.replace(" ", "_")
+                for variant in (target, *variants):
+                    if len(split(variant)) == 1:
+                        self._map.setdefault(split(variant)[0], token)
+                    else:
+                        phrases.append((variant, token))
+        self._repairable: list[str] = []
+        self._norm = lru_cache(maxsize=_CACHE)(self._normalise_word)
+        self._phrases = _Phrases(
+            (tokens, value) for text, value in phrases if len(tokens := self._words(text)) > 1
+        )
+        self._labels: dict[str, str] = {}
+        entries: list[tuple[tuple[str, ...], str]] = []
+        domain: set[str] = set()
+        for kind, prefix in CONCEPT_KINDS.items():
+            for name, concept in concepts[kind].items():
+                key = f"{prefix}:{name}"
+                self._labels[key] = concept.label
+                for text in concept.words:
+                    tokens = tuple(token.norm for token in self.tokens(text))
+                    if tokens:
+                        entries.append((tokens, key))
+                    domain.update(word for word in split(text) if len(word) >= _REPAIR_LENGTH)
+        self._concepts = _Phrases(sorted(set(entries)))
+        domain.update(word for word in self._map if len(word) >= _REPAIR_LENGTH)
+        self._repairable = sorted(word for word in domain if word.isalpha())
+        self._known = frozenset(self._map) | domain | {self._stem(word) for word in domain}
+        self._norm.cache_clear()
+
+    def label(self, concept: str) -> str:
+        """Return the Indonesian label of a concept key."""
+        return self._labels[concept]
+
+    def knows(self, word: str) -> bool:
+        """Tell whether a list holds the lower-case `word` or its stem."""
+        return word in self._known or self._stem(word) in self._known
+
+    def sentences(self, subject: str, body: str) -> list[list[Token]]:
+        """Return the tokens of each own sentence of a mail; sentences without a word are left out."""
+        found = (self.tokens(sentence) for sentence in prepare(subject, body, self.frame).sentences)
+        return [tokens for tokens in found if tokens]
+
+    def tokens(self, sentence: str) -> list[Token]:
+        """Normalise one sentence: spelling, region, English, stem, then phrases to one token."""
+        written = split(sentence)
+        norms = [self._norm(word) for word in written]
+        result: list[Token] = []
+        index = 0
+        while index < len(norms):
+            length, norm = next(self._phrases.at(norms, index), (1, norms[index]))
+            result.append(Token(norm, " ".join(written[index : index + length])))
+            index += length
+        return result
+
+    def concepts(self, tokens: Sequence[Token]) -> dict[str, str]:
+        """Return the concepts of one sentence: key to the words that showed it (the first, when several did)."""
+        norms = [token.norm for token in tokens]
+        found: dict[str, str] = {}
+        for index in range(len(norms)):
+            for length, key in self._concepts.at(norms, index):
+                if key not in found:
+                    found[key] = " ".join(token.written for token in tokens[index : index + length])
+        return found
+
+    def _words(self, text: str) -> tuple[str, ...]:
+        return tuple(self._norm(word) for word in split(text))
+
+    def _normalise_word(self, word: str) -> str:
+        if word.isdigit():
+            return word if len(word) < 3 else "0" * min(len(word), 6)
+        if (known := self._map.get(word)) is not None:
+            return self._stem_token(known)
+        stem = self._stem(word)
+        if (known := self._map.get(stem)) is not None:
+            return self._stem_token(known)
+        if word.endswith("2") and word[:-1].isalpha():  # "syarat2": reduplication
+            return self._normalise_word(word[:-1])
+        if self._repair and self._repairable and len(word) >= _REPAIR_LENGTH and not self.knows(word):
+            match = process.extractOne(word, self._repairable, scorer=fuzz.ratio, score_cutoff=_REPAIR_RATIO)
+            if match is not None:
+                return self._normalise_word(match[0])
+        return str(stem)
+
+    def _stem_token(self, token: str) -> str:
+        return token if "_" in token else str(self._stem(token))
+
+
+def split(text: str) -> list[str]:
+    """Split into lower-case ASCII words; addresses and links become one token each."""
+    for pattern, replacement in _MASKS:
+        text = pattern.sub(replacement, text)
+    if not text.isascii():
+        text = text.replace("’", "'").replace("‘", "'")
+        text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    return _TOKEN.findall(text.lower())

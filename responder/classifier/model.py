@@ -1,0 +1,238 @@
+"""A trained classifier: scoring in numpy, its file, and loading it without ever trusting a stale one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from responder.classifier import examples, reasons, words
+from responder.classifier.decision import Decision, Evidence, Explanation, Outcome
+from responder.classifier.evidence import nearest_examples, topic_evidence
+from responder.classifier.lexicon import Lexicon
+from responder.classifier.stops import stop
+from responder.classifier.trust import Array, Logistic, Scores, also_inputs, lead_inputs, score
+from responder.classifier.vectors import Document, Features, Floats, Vectorizer
+from responder.errors import ModelError
+
+FORMAT = 1
+FILE_NAME = "model.npz"
+_BATCH = 64  # mails scored at once: large enough for numpy, small enough to stay in the cache
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Where the decisions fall, and the sample that the automatic one was proven on."""
+
+    auto: float  # least confidence of an automatic answer
+    draft: float  # least confidence of a suggested topic
+    second: float  # a further topic this probable forbids an automatic answer
+    target_error: float
+    sample: int  # out-of-fold examples that would have been answered automatically
+    errors: int  # wrong ones among them
+    bound: float  # exact upper bound (95 %, one-sided) of the error rate on that sample
+
+
+@dataclass(frozen=True)
+class Model:
+    """Satisfies `decision.Classifier`."""
+
+    topics: tuple[str, ...]
+    version: str
+    digest: str  # of the content it was trained on
+    thresholds: Thresholds
+    lexicon: Lexicon = field(repr=False)
+    vectorizer: Vectorizer = field(repr=False)
+    weights: Floats = field(repr=False)  # (features, topics + 1)
+    cues: tuple[str, ...] = field(repr=False)
+    lead: Logistic = field(repr=False)
+    also: Logistic = field(repr=False)
+    content: Path = field(repr=False, compare=False)
+
+    def classify(self, mails: Sequence[tuple[str, str]]) -> list[Decision]:
+        """Decide on (subject, text) pairs; one decision per pair, order kept."""
+        decisions: list[Decision] = []
+        for start in range(0, len(mails), _BATCH):
+            documents = [
+                self.lexicon.sentences(subject, text) for subject, text in mails[start : start + _BATCH]
+            ]
+            scores = score(documents, self.vectorizer, self.lexicon, self.weights)
+            lead = self.lead.probability(lead_inputs(scores, self.cues))
+            also = self.also.probability(also_inputs(scores))
+            decisions += [
+                decide(item, lead[i], also[i], self.topics, self.thresholds) for i, item in enumerate(scores)
+            ]
+        return decisions
+
+    def explain(self, subject: str, text: str) -> Explanation:
+        """Return the words that decided and the examples nearest to the mail."""
+        document = self.lexicon.sentences(subject, text)
+        decision = self.classify([(subject, text)])[0]
+        column = (
+            len(self.topics)
+            if decision.outcome is Outcome.STAFF
+            else self.topics.index(decision.likeliest(1)[0])
+        )
+        return Explanation(
+            evidence=topic_evidence(document, self.vectorizer, self.lexicon, self.weights, column),
+            nearest=nearest_examples(document, self.vectorizer, self.lexicon, examples.read(self.content)),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the model; the file appears complete or not at all."""
+        header = {
+            "format": FORMAT,
+            "digest": self.digest,
+            "version": self.version,
+            "topics": self.topics,
+            "cues": self.cues,
+            "thresholds": asdict(self.thresholds),
+            "columns": {view: list(table) for view, table in self.vectorizer.columns.items()},
+        }
+        arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {
+            "header": np.frombuffer(json.dumps(header, ensure_ascii=False).encode(), dtype=np.uint8),
+            "idf": self.vectorizer.idf,
+            "weights": self.weights,
+        }
+        for name, part in (("lead", self.lead), ("also", self.also)):
+            arrays |= {
+                f"{name}_mean": part.mean,
+                f"{name}_scale": part.scale,
+                f"{name}_weights": part.weights,
+            }
+            arrays[f"{name}_bias"] = np.array(part.bias)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def decide(
+    scores: Scores, lead: Array, also: Array, topics: Sequence[str], thresholds: Thresholds
+) -> Decision:
+    """Turn scores and probabilities of one mail into a decision."""
+    confidence = dict(zip(topics, (round(float(value), 6) for value in lead), strict=True))
+    order = sorted(range(len(topics)), key=lambda i: (-lead[i], topics[i]))
+    first = order[0]
+    seconds = [i for i in order[1:] if also[i] >= thresholds.second]
+    likely = [first, *seconds, *(i for i in order[1:] if lead[i] >= thresholds.draft and i not in seconds)]
+    halted = stop(scores)
+    if lead[first] < thresholds.draft or halted in {reasons.EMPTY, reasons.THANKS, reasons.AUTO_TEXT}:
+        return _decision(Outcome.STAFF, (), confidence, halted or _why_staff(scores))
+    if halted is not None:
+        # The cue alone may be a turn of phrase; with a probable topic a person gets the draft to judge.
+        if lead[first] < thresholds.auto:
+            return _decision(Outcome.STAFF, (), confidence, halted)
+        return _decision(Outcome.DRAFT, tuple(topics[i] for i in likely), confidence, halted)
+    if seconds:
+        return _decision(Outcome.DRAFT, tuple(topics[i] for i in likely), confidence, reasons.SECOND_TOPIC)
+    if lead[first] >= thresholds.auto:
+        return _decision(Outcome.AUTO, (topics[first],), confidence, reasons.SURE)
+    return _decision(Outcome.DRAFT, tuple(topics[i] for i in likely), confidence, reasons.UNSURE)
+
+
+# A topic scores -1 where nothing of it is found and +1 where all is; staff mails of the field stay well above this.
+_UNLIKE_ANYTHING = -0.6
+
+
+def _why_staff(scores: Scores) -> str:
+    return reasons.NOTHING_KNOWN if float(scores.whole[:-1].max()) < _UNLIKE_ANYTHING else reasons.NEAR_MISS
+
+
+def _decision(
+    outcome: Outcome, topics: tuple[str, ...], confidence: Mapping[str, float], reason: str
+) -> Decision:
+    return Decision(outcome, topics, confidence, reason, reasons.REASONS[reason])
+
+
+def content_digest(content: Path) -> str:
+    """Return the SHA-256 of all that a model learns from: topic slugs, training text and word lists."""
+    total = hashlib.sha256(f"format {FORMAT}\n".encode())
+    for path in (*examples.files(content), *words.digest_files(content)):
+        total.update(path.relative_to(content).as_posix().encode() + b"\0")
+        total.update(hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest())
+    return total.hexdigest()
+
+
+def load(path: Path, content: Path) -> Model:
+    """Read a model file. Raises ModelError, one line, when it is missing, corrupt, or stale against `content`."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        header = json.loads(arrays["header"].tobytes().decode())
+        if header["format"] != FORMAT:
+            raise ModelError(
+                f"{path}: model format {header['format']}, expected {FORMAT}; run `responder train`"
+            )
+        if header["digest"] != content_digest(content):
+            raise ModelError(f"{path}: trained on other content than {content}; run `responder train`")
+        return _assemble(header, arrays, content)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no model yet; run `responder train`") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: not a readable model ({error}); run `responder train`") from error
+
+
+def _assemble(header: dict[str, object], arrays: dict[str, np.ndarray], content: Path) -> Model:  # type: ignore[type-arg]
+    columns: dict[str, dict[str, int]] = {}
+    names = header["columns"]
+    assert isinstance(names, dict)
+    start = 0
+    for view, features in names.items():
+        columns[view] = {name: start + i for i, name in enumerate(features)}
+        start += len(features)
+    if start != len(arrays["idf"]) or start != len(arrays["weights"]):
+        raise ValueError("its parts do not fit together")
+    lexicon = words.load(content)
+    thresholds = header["thresholds"]
+    assert isinstance(thresholds, dict)
+    return Model(
+        topics=tuple(header["topics"]),  # type: ignore[arg-type]
+        version=str(header["version"]),
+        digest=str(header["digest"]),
+        thresholds=Thresholds(**thresholds),
+        lexicon=lexicon,
+        vectorizer=Vectorizer(Features(lexicon), columns, arrays["idf"]),
+        weights=arrays["weights"],
+        cues=tuple(header["cues"]),  # type: ignore[arg-type]
+        lead=_logistic(arrays, "lead"),
+        also=_logistic(arrays, "also"),
+        content=content,
+    )
+
+
+def _logistic(arrays: dict[str, np.ndarray], name: str) -> Logistic:  # type: ignore[type-arg]
+    return Logistic(
+        arrays[f"{name}_mean"],
+        arrays[f"{name}_scale"],
+        arrays[f"{name}_weights"],
+        float(arrays[f"{name}_bias"]),
+    )
+
+
+def load_or_train(content: Path, cache_dir: Path) -> Model:
+    """Return the model of `content` from `cache_dir`, training and storing it when there is none that fits."""
+    path = cache_dir / FILE_NAME
+    try:
+        return load(path, content)
+    except ModelError:
+        from responder.classifier.train import (
+            train,
+        )  # scikit-learn takes a second to import; scoring does without
+
+        model = train(content)
+        model.save(path)
+        return model

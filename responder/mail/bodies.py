@@ -16,6 +16,7 @@ from responder.mail.message import Attachment
 
 # Of an attached message only the header is read, for its subject.
 _SUBJECT_OCTETS = 16 * 1024
+_SUBJECT_CHARACTERS = 500
 _TEXT_TYPES = frozenset({"text/plain", "text/html", "text/enriched", "text/richtext"})
 _ENCRYPTED_TYPES = frozenset(
     {"multipart/encrypted", "application/pgp-encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
@@ -156,7 +157,7 @@ class _Collector:
     def _attach(self, entity: mime.Entity, kind: str, filename: str, inline: bool) -> None:
         if kind == "message/rfc822" and not filename:
             head = mime.payload(self.raw, entity, _SUBJECT_OCTETS)
-            subject = decode_words(first(fields(split(head)[0])[0], "subject")).text
+            subject = decode_words(first(fields(split(head)[0])[0], "subject")[:_SUBJECT_CHARACTERS]).text
             filename = f"{subject}.eml" if subject else ""
         name = names.given(filename, kind, len(self.attachments) + 1)
         if kind in _TNEF_TYPES or name.lower() == "winmail.dat":

@@ -21,6 +21,7 @@ Fields = tuple[tuple[str, str], ...]
 
 MAX_PARAMETERS = 100
 
+_LEADING_LINES = re.compile(rb"(?:\r?\n){1,1000}+")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _NAME = re.compile(rb"[!-9;-~]+[ \t]*:")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -46,9 +47,8 @@ def split(raw: bytes) -> tuple[bytes, int]:
     The block ends at the first blank line; a mail whose block has no header line at all is all body (offset 0).
     An mbox "From " line in front, and blank lines before the first header, are no part of the block.
     """
-    start = 0
-    while raw.startswith((b"\n", b"\r\n"), start):
-        start = raw.index(b"\n", start) + 1
+    leading = _LEADING_LINES.match(raw)
+    start = leading.end() if leading else 0
     if raw.startswith((b"From ", b">From "), start):
         start = raw.find(b"\n", start) + 1 or len(raw)
     blank = _BLANK_LINE.search(raw, max(start - 1, 0), start + MAX_HEADER_BLOCK + 4)

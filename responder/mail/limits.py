@@ -19,6 +19,8 @@ MAX_HEADER = 16 * 1024
 MAX_ADDRESS_HEADER = 8 * 1024
 # RFC 5322 comments nest; parsers that follow the grammar recurse once a level.
 MAX_PARENTHESES = 20
+# Of all parts together: some 2 KiB for each of the most parts there may be.
+MAX_PART_HEADERS = 1024 * 1024
 MAX_NESTING = 30
 MAX_PARTS = 500
 

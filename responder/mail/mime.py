@@ -23,6 +23,8 @@ MAX_TEXT_OCTETS = 1024 * 1024
 MAX_CANDIDATES = 100_000
 
 _DELIMITER = re.compile(rb"\n--([^\n]{1,200})")
+# RFC 2046 5.1.5
+_DIGEST_TYPE = "message/rfc822"
 _PART_BODY = re.compile(rb"\n\r?\n")
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
 
@@ -90,43 +92,60 @@ def walk(raw: bytes, headers: Fields, body: int) -> Entity:
     Raises UnreadableMail over `limits.MAX_PARTS`, `limits.MAX_NESTING` or a header limit inside a part.
     """
     root = _entity(headers, body, len(raw))
-    opened = [root]
-    levels = {_boundary(root): 0} if _boundary(root) else {}
-    count = 1
-    candidates = _DELIMITER.finditer(raw, max(body - 1, 0)) if levels else iter(())
+    opened = _Opened(root)
+    parts, header_octets = 1, 0
+    candidates = _DELIMITER.finditer(raw, max(body - 1, 0)) if opened.levels else iter(())
     for number, match in enumerate(candidates):
         if number == MAX_CANDIDATES:
             raise UnreadableMail(f"more than {MAX_CANDIDATES} lines that look like part delimiters")
         line = match[1].rstrip()
-        closing = line not in levels
-        boundary = line[:-2] if closing and line.endswith(b"--") else line
-        if boundary not in levels:
+        closing = line not in opened.levels
+        boundary = line.removesuffix(b"--") if closing else line
+        if boundary not in opened.levels:
             continue
-        level = levels[boundary]
         # The line end before a delimiter belongs to it (RFC 2046 5.1.1).
-        end = match.start() - raw.endswith(b"\r", 0, match.start())
-        for entity in opened[level + 1 :]:
-            entity.end = max(end, entity.start)
-            levels.pop(_boundary(entity), None)
-        del opened[level + 1 :]
+        parent = opened.close(boundary, match.start() - raw.endswith(b"\r", 0, match.start()))
         if closing:
             continue
-        count += 1
-        if count > limits.MAX_PARTS:
-            raise UnreadableMail(f"more than {limits.MAX_PARTS} parts")
-        parent = opened[level]
         child = _part(
-            raw, match.end(), "message/rfc822" if parent.content_type == "multipart/digest" else "text/plain"
+            raw, match.end(), _DIGEST_TYPE if parent.content_type == "multipart/digest" else "text/plain"
         )
+        parts += 1
+        header_octets += child.start - match.end()
+        if parts > limits.MAX_PARTS:
+            raise UnreadableMail(f"more than {limits.MAX_PARTS} parts")
+        if header_octets > limits.MAX_PART_HEADERS:
+            raise UnreadableMail(f"headers of parts are over the limit of {limits.MAX_PART_HEADERS} octets")
         parent.children.append(child)
-        opened.append(child)
-        own = _boundary(child)
-        # A boundary used again inside itself belongs to the outer level: its parts become siblings.
-        if own and own not in levels:
-            levels[own] = level + 1
-        if len(levels) > limits.MAX_NESTING:
-            raise UnreadableMail(f"parts nested deeper than {limits.MAX_NESTING}")
+        opened.open(child)
     return root
+
+
+class _Opened:
+    """The multiparts that are open at a place, outermost first, and the last part begun."""
+
+    def __init__(self, root: Entity) -> None:
+        self.levels: dict[bytes, int] = {}
+        self._entities: list[Entity] = []
+        self.open(root)
+
+    def open(self, entity: Entity) -> None:
+        self._entities.append(entity)
+        boundary = _boundary(entity)
+        # A boundary used again inside itself belongs to the outer level: its parts become siblings.
+        if boundary and boundary not in self.levels:
+            self.levels[boundary] = len(self._entities) - 1
+        if len(self.levels) > limits.MAX_NESTING:
+            raise UnreadableMail(f"parts nested deeper than {limits.MAX_NESTING}")
+
+    def close(self, boundary: bytes, end: int) -> Entity:
+        """End everything inside the multipart with `boundary` at `end`; return that multipart."""
+        level = self.levels[boundary]
+        for entity in self._entities[level + 1 :]:
+            entity.end = max(end, entity.start)
+        del self._entities[level + 1 :]
+        self.levels = {name: at for name, at in self.levels.items() if at <= level}
+        return self._entities[level]
 
 
 def payload(raw: bytes, entity: Entity, most: int | None = None) -> bytes:

@@ -13,6 +13,8 @@ from responder.mail import css
 
 # Longer targets are tracking links, whose rest tells a person nothing.
 MAX_TARGET = 200
+# Quotations nested deeper than anyone reads are marked like this depth.
+MAX_MARKS = 10
 # How Outlook sets off the mail it answers in plain text; the quote splitter knows it.
 SEPARATOR = "_" * 32
 
@@ -295,7 +297,8 @@ class _Lines:
     def end(self) -> None:
         """End the line, also an empty one."""
         line = "".join(self._line).rstrip()
-        self._done.append(f"{'>' * self.depth} {line}".rstrip() if self.depth else line)
+        marks = ">" * min(self.depth, MAX_MARKS)
+        self._done.append(f"{marks} {line}".rstrip() if marks else line)
         self._blank = not line
         self._line.clear()
 

@@ -84,6 +84,12 @@ def test_a_part_with_an_overlong_header_is_refused() -> None:
     assert "nests comments" in refused(wire(f"From: a@b.example\nContent-Type: {kind}\n\n{body}"))
 
 
+def test_parts_with_a_megabyte_of_headers_are_refused() -> None:
+    """Rule 63: small headers in many parts take as long as one large header block."""
+    kind, body = multipart("mixed", *["".join(f"X-{n}: y\n" for n in range(500)) + "\nisi"] * 400)
+    assert "headers of parts" in refused(wire(f"From: a@b.example\nContent-Type: {kind}\n\n{body}"))
+
+
 def test_millions_of_lines_like_delimiters_are_refused() -> None:
     """Rule 63: whatever would take more than a second is refused."""
     body = b"--x\n" * 2_000_000

@@ -105,9 +105,11 @@ def test_empty_multipart_related_is_an_empty_mail() -> None:
 
 
 def test_one_boundary_on_two_levels_loses_no_text() -> None:
-    _, inner = multipart("alternative", text_part(HALO))
-    kind, body = multipart("mixed", f'Content-Type: multipart/alternative; boundary="batas"\n\n{inner}')
-    assert HALO in parse.read(mail_of(kind, body)).text
+    _, inner = multipart("mixed", text_part("satu"), text_part("dua"))
+    kind, body = multipart(
+        "mixed", f'Content-Type: multipart/mixed; boundary="batas"\n\n{inner}', text_part("tiga")
+    )
+    assert parse.read(mail_of(kind, body)).text == "satu\n\ndua\n\ntiga"
 
 
 @pytest.mark.parametrize(

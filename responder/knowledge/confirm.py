@@ -32,7 +32,7 @@ def confirm(directory: Path, slug: str, key: str, value: str | None, who: str, o
     source, findings = schema.read(folder)
     if source is None:
         raise ContentError("\n".join(str(finding) for finding in findings))
-    settled = Settled(value=_usable(source, key, value), by=_signature(who), on=on)
+    settled = Settled(value=_usable(source, key, value), by=_signature(who), confirmed_on=on)
     _write(folder / schema.CONFIRMED, {**source.settled, key: settled})
     return settled.value
 

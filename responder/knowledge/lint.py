@@ -19,7 +19,7 @@ from responder.knowledge.schema import Source
 
 __all__ = ["CHECKS", "Check", "Content", "Finding", "Severity", "lint"]
 
-_UNPARSED_LINK = re.compile(r"\]\(|!\[")
+_UNPARSED_LINK = re.compile(r"\]\(")
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>")
 
 
@@ -111,7 +111,7 @@ def _answer_text(content: Content) -> Iterator[Finding]:
         if not source.body.strip():
             yield _error(source.path, source.body_line, "jawaban kosong; tulis isinya di bawah front matter")
         for line, text in (*source.entry_texts(), *source.body_lines()):
-            if _UNPARSED_LINK.search(markdown.plain(text)):
+            if "![" in text or _UNPARSED_LINK.search(markdown.plain(text)):
                 yield _error(
                     source.path,
                     line,

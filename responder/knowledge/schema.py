@@ -83,7 +83,7 @@ class Settled(_Entry):
 
     value: str
     by: _Words
-    on: date
+    confirmed_on: date  # plain "on" would be a truth value in YAML
 
 
 class _SettledFile(_Entry):

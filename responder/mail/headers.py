@@ -45,7 +45,8 @@ def split(raw: bytes) -> tuple[bytes, int]:
     """Return (header block, offset of the body) of a mail or part.
 
     The block ends at the first blank line; a mail whose block has no header line at all is all body (offset 0).
-    An mbox "From " line in front, and blank lines before the first header, are no part of the block.
+    An mbox "From " line in front, and blank lines before the first header, are no part of the block. Without any
+    blank line the body starts at the first line that is no header.
     """
     leading = _LEADING_LINES.match(raw)
     start = leading.end() if leading else 0
@@ -53,7 +54,8 @@ def split(raw: bytes) -> tuple[bytes, int]:
         start = raw.find(b"\n", start) + 1 or len(raw)
     blank = _BLANK_LINE.search(raw, max(start - 1, 0), start + MAX_HEADER_BLOCK + 4)
     if blank is None:
-        return (raw[start:], len(raw)) if _NAME.match(raw, start) else (b"", start)
+        end = _end_of_fields(raw, start)
+        return raw[start:end], end
     block = raw[start : blank.start()]
     if not _has_field(block):
         return (b"", 0) if block else (b"", blank.end())
@@ -150,6 +152,16 @@ def parameters(value: str) -> Parameters:
     for name, numbered in sections.items():
         plain[name] = _join_sections([numbered[n] for n in sorted(numbered)])
     return Parameters(main, plain)
+
+
+def _end_of_fields(raw: bytes, start: int) -> int:
+    """The offset of the first line from `start` that is neither a header line nor the continuation of one."""
+    end = start
+    while end < len(raw) and end <= start + MAX_HEADER_BLOCK:
+        if not _NAME.match(raw, end) and not (end > start and raw.startswith((b" ", b"\t"), end)):
+            return end
+        end = raw.find(b"\n", end) + 1 or len(raw)
+    return len(raw)
 
 
 def _has_field(block: bytes) -> bool:

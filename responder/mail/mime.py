@@ -92,6 +92,8 @@ def walk(raw: bytes, headers: Fields, body: int) -> Entity:
     Raises UnreadableMail over `limits.MAX_PARTS`, `limits.MAX_NESTING` or a header limit inside a part.
     """
     root = _entity(headers, body, len(raw))
+    if root.content_type.startswith("multipart/") and not _declares_boundary(raw, root):
+        root.content.by_name["boundary"] = _likely_boundary(raw, body)
     opened = _Opened(root)
     parts, header_octets = 1, 0
     candidates = _DELIMITER.finditer(raw, max(body - 1, 0)) if opened.levels else iter(())
@@ -216,6 +218,19 @@ def _entity(headers: Fields, start: int, end: int, default_type: str = "text/pla
         named = "name" in content.by_name or _has_filename(headers)
         content = Parameters("application/octet-stream" if named else "text/plain", content.by_name)
     return Entity(headers, content, start, end)
+
+
+def _declares_boundary(raw: bytes, root: Entity) -> bool:
+    """Whether the declared boundary occurs at all."""
+    boundary = _boundary(root)
+    return bool(boundary) and b"\n--" + boundary in raw
+
+
+def _likely_boundary(raw: bytes, body: int) -> str:
+    """The boundary of a multipart whose header lost it: the first delimiter line that is also closed, or ""."""
+    line = _DELIMITER.search(raw, max(body - 1, 0))
+    name = line[1].rstrip() if line else b""
+    return name.decode("utf-8", "replace") if name and b"\n--" + name + b"--" in raw else ""
 
 
 def _has_filename(headers: Fields) -> bool:

@@ -98,6 +98,20 @@ def test_multipart_without_parts_is_read_as_text_with_a_doubt() -> None:
     assert parse.read(mail_of("multipart/mixed", HALO)).text == HALO
 
 
+def test_boundary_that_the_header_lost_is_found() -> None:
+    """Some mail servers cut the Content-Type of their bounces short."""
+    _, body = multipart(
+        "report", text_part("Tidak terkirim."), "Content-Type: message/delivery-status\n\nAction: failed"
+    )
+    mail = parse.read(mail_of("multipart/report; bo", body))
+    assert mail.text == "Tidak terkirim."
+    assert mail.content_types == ("multipart/report", "text/plain", "message/delivery-status")
+
+
+def test_text_right_below_the_headers_is_the_body() -> None:
+    assert parse.read(b"From: a@b.example\r\nSubject: x\r\nTanpa baris kosong.").text == "Tanpa baris kosong."
+
+
 def test_empty_multipart_related_is_an_empty_mail() -> None:
     """The stdlib's get_body raises AttributeError here."""
     mail = parse.read(mail_of('multipart/related; boundary="b"', "--b--\n"))

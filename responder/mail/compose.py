@@ -258,8 +258,7 @@ def _multipart(subtype: str, seed: str, parts: list[tuple[list[str], bytes]]) ->
     boundary = "=_" + hashlib.sha256(f"{subtype} {seed}".encode()).hexdigest()[:32]
     out = bytearray()
     for content, body in parts:
-        out += CRLF.join([f"--{boundary}", *content, "", ""]).encode() + body
-        if not body.endswith(b"\r\n"):
-            out += b"\r\n"
+        # The CRLF in front of a boundary belongs to the boundary (RFC 2046 5.1.1): the part keeps its own.
+        out += CRLF.join([f"--{boundary}", *content, "", ""]).encode() + body + b"\r\n"
     out += f"--{boundary}--{CRLF}".encode()
     return [f'Content-Type: multipart/{subtype};{CRLF} boundary="{boundary}"'], bytes(out)

@@ -189,7 +189,7 @@ class ImapSession:
             return sorted(self._search(["HEADER", name, value]))
 
     def add_flags(self, folder: str, uids: Sequence[int], flags: Sequence[bytes]) -> bool:
-        """Set `flags` on `uids`. Return whether the server keeps all of them; those it does not are left out (rule 56)."""
+        """Set `flags` on `uids`, leaving out those that the server does not keep; return whether it keeps all (rule 56)."""
         with self._visiting(folder, readonly=False) as state:
             kept = [flag for flag in flags if state.keeps(flag)]
             if kept and uids:
@@ -387,6 +387,8 @@ class ImapSession:
 
     def _search(self, criteria: list[str]) -> list[int]:
         with self._talking("search") as client:
+            # Dovecot and pymap search what the connection was last told of; NOOP makes them tell.
+            client.noop()
             return list(client.search(criteria))
 
     def _fetch(self, uids: Sequence[int], items: Sequence[str]) -> Mapping[int, Mapping[bytes, Any]]:

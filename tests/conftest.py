@@ -1,0 +1,46 @@
+"""Fixtures that every kind of test may ask for: the real servers of `tests.servers`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faulty_smtp import FaultySmtp
+from tests.servers import DOVECOT, Dovecot, MailDevel
+
+
+def require_dovecot() -> None:
+    """Skip without Dovecot; in CI that is an error, so that the tests cannot vanish unseen."""
+    if not DOVECOT.exists():
+        reason = f"{DOVECOT} is not installed (Debian package dovecot-imapd)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def dovecot() -> Iterator[Dovecot]:
+    require_dovecot()
+    with Dovecot() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def dovecot_tls() -> Iterator[Dovecot]:
+    require_dovecot()
+    with Dovecot(tls=True) as server:
+        yield server
+
+
+@pytest.fixture
+def mail_devel() -> Iterator[MailDevel]:
+    with MailDevel() as server:
+        yield server
+
+
+@pytest.fixture
+def faulty_smtp() -> Iterator[FaultySmtp]:
+    with FaultySmtp() as server:
+        yield server

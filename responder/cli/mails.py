@@ -106,13 +106,13 @@ def evaluate(
 
 def train(config: ConfigOption = DEFAULT_CONFIG, content: ModelOption = None) -> None:
     """Train the classifier from content/ and the verdicts of staff; print the threshold and its proof."""
+    from responder.classifier.model import FILE_NAME
     from responder.classifier.train import train as train_model
 
     directory = content or _content(config)
     model = train_model(directory)
-    target = _model_directory(config)
-    if target is not None:
-        model.save(model.cache_path(target))
+    if (cache := _model_directory(config)) is not None:
+        model.save(cache / FILE_NAME)
     say(model.summary())
 
 
@@ -123,14 +123,22 @@ def _content(config: Path) -> Path:
 
 
 def _model_directory(config: Path) -> Path | None:
-    """Where models are kept; None without a configuration."""
-    return settings(config).state.directory / "models" if config.exists() else None
+    """Where the model of the first mailbox is kept; None without a configuration."""
+    if not config.exists():
+        return None
+    options = settings(config)
+    return options.state.directory / "models" / next(iter(options.mailboxes))
 
 
 def _classifier(content: Path, config: Path = DEFAULT_CONFIG) -> Classifier:
+    cache = _model_directory(config)
+    if cache is None:
+        from responder.classifier.train import train as train_model
+
+        return train_model(content)
     from responder.classifier.model import load_or_train
 
-    return load_or_train(content, _model_directory(config))
+    return load_or_train(content, cache)
 
 
 def _live_setting(config: Path, trust: bool) -> tuple[Path, Any]:

@@ -142,7 +142,7 @@ def _make_folders(settings: Settings) -> None:
 
 def _arm(database: Database) -> None:
     with database.begin() as connection:
-        switches.arm(connection, "demo", _now().replace(microsecond=0))
+        switches.arm(connection, "demo", _now())
         for slug in ANSWERING_TOPICS:
             switches.set_level(connection, "demo", slug, switches.AUTOMATIC, "demo", _now())
 

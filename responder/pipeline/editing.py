@@ -108,7 +108,7 @@ def _replace(
         id=message.id,
         mailbox=message.mailbox,
         identity=message.identity,
-        message_id=message.message_id,
+        message_id=message.header_id,
         reply_references=tuple(message.reply_references),
         reply_to=Address(message.from_name, message.reply_address),
     )

@@ -156,7 +156,7 @@ def _handle_one(
 ) -> Handled:
     mail, kind = case.mail, case.screening.kind
     seen = {
-        "message_id": mail.message_id[:998],
+        "header_id": mail.message_id[:998],
         "from_address": mail.sender.address[:320] if mail.sender else "",
         "from_name": mail.sender.name if mail.sender else "",
         "subject": mail.subject,

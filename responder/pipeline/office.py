@@ -41,9 +41,11 @@ class Office:
     def classifier(self) -> Classifier:
         from responder.classifier.model import load_or_train
 
-        return load_or_train(
-            self.config.content, self.settings.state.directory / "models", self.settings.policy.target_error
-        )
+        return load_or_train(self.config.content, self.model_directory)
+
+    @property
+    def model_directory(self) -> Path:
+        return self.settings.state.directory / "models" / self.name
 
     @property
     def text(self) -> OfficeText:

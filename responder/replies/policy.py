@@ -56,10 +56,8 @@ def decide(situation: Situation) -> Ruling:
     decision = situation.decision
     blockers = tuple(_blockers(situation))
     if decision.outcome is Outcome.STAFF or not situation.screening.reply_address:
-        reason = (
-            decision.explanation if decision.outcome is Outcome.STAFF else "Alamat balasan tidak diketahui."
-        )
-        return Ruling(Course.FLAGGED, (reason, *blockers), acknowledge=_may_acknowledge(situation))
+        reasons = [] if situation.screening.reply_address else ["Alamat balasan tidak diketahui."]
+        return Ruling(Course.FLAGGED, (*reasons, *blockers), acknowledge=_may_acknowledge(situation))
     if blockers:
         return Ruling(Course.APPROVAL, blockers)
     return Ruling(Course.AUTOMATIC, ())
@@ -71,9 +69,10 @@ def _may_acknowledge(situation: Situation) -> bool:
 
 
 def _blockers(situation: Situation) -> list[str]:
-    found = list(_sending_blockers(situation))
+    found = []
     if situation.decision.outcome is not Outcome.AUTO:
         found.append(situation.decision.explanation)
+    found += _sending_blockers(situation)
     found += [
         f"Topik “{slug}” belum diizinkan menjawab sendiri."
         for slug in situation.decision.topics
@@ -102,5 +101,4 @@ def _sending_blockers(situation: Situation) -> list[str]:
         found.append("Surat lanjutan dalam tiket yang sama selalu ditinjau petugas.")
     if situation.address_note:
         found.append(f"Alamat ini tidak menerima surat otomatis: {situation.address_note}")
-    found += situation.extra
-    return found
+    return [*found, *situation.extra]

@@ -107,7 +107,7 @@ class Message(Base):
     __table_args__ = (
         UniqueConstraint("mailbox", "folder", "uidvalidity", "uid"),
         Index("ix_messages_identity", "mailbox", "identity"),
-        Index("ix_messages_message_id", "message_id"),
+        Index("ix_messages_header_id", "header_id"),
         Index("ix_messages_ticket", "ticket_id"),
         Index("ix_messages_work", "disposition", "next_try"),
     )
@@ -124,7 +124,7 @@ class Message(Base):
     flags: Mapped[list[str]] = mapped_column(default=list)
     raw: Mapped[bytes | None]  # the whole mail up to limits.raw_kept_bytes, else the header block
     parts: Mapped[bytes | None]  # text parts of a larger mail, as `intake.pack` writes them
-    message_id: Mapped[str] = mapped_column(String(998), default="")
+    header_id: Mapped[str] = mapped_column(String(998), default="")  # its Message-ID, without angle brackets
     from_address: Mapped[str] = mapped_column(String(320), default="")
     from_name: Mapped[str] = mapped_column(default="")
     subject: Mapped[str] = mapped_column(default="")

@@ -41,7 +41,8 @@ def arming(connection: Connection) -> Arming:
 
 def arm(connection: Connection, actor: str, at: datetime) -> None:
     """Allow sending; automatic replies only to mail received from `at` on. Resets the breaker."""
-    _put(connection, {"armed": True, "since": at.isoformat(), "by": actor, "breaker": ""})
+    since = at.replace(microsecond=0)  # INTERNALDATE, which it is compared with, counts whole seconds
+    _put(connection, {"armed": True, "since": since.isoformat(), "by": actor, "breaker": ""})
     audit.record(connection, [audit.Entry(audit.INSTALLATION, actor, "armed")], at)
 
 

@@ -49,7 +49,7 @@ def answered_by_hand(
         .join(Ticket, Ticket.id == Message.ticket_id)
         .where(
             Message.mailbox == mailbox,
-            Message.message_id.in_(answered_ids),
+            Message.header_id.in_(answered_ids),
             or_(Message.from_address.in_(recipients), Message.reply_address.in_(recipients)),
         )
         .order_by(Message.id.desc())

@@ -79,7 +79,7 @@ def _by_ids(connection: Connection, mailbox: str, header_ids: Sequence[str]) -> 
         return int(ours)
     theirs = connection.scalar(
         select(Message.ticket_id)
-        .where(Message.message_id.in_(header_ids), Message.mailbox == mailbox, Message.ticket_id.is_not(None))
+        .where(Message.header_id.in_(header_ids), Message.mailbox == mailbox, Message.ticket_id.is_not(None))
         .order_by(Message.id.desc())
         .limit(1)
     )

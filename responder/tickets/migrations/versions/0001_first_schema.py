@@ -108,7 +108,7 @@ def upgrade() -> None:
         sa.Column("flags", sa.JSON(), nullable=False),
         sa.Column("raw", sa.LargeBinary(), nullable=True),
         sa.Column("parts", sa.LargeBinary(), nullable=True),
-        sa.Column("message_id", sa.String(length=998), nullable=False),
+        sa.Column("header_id", sa.String(length=998), nullable=False),
         sa.Column("from_address", sa.String(length=320), nullable=False),
         sa.Column("from_name", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
@@ -133,8 +133,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("mailbox", "folder", "uidvalidity", "uid"),
     )
+    op.create_index("ix_messages_header_id", "messages", ["header_id"], unique=False)
     op.create_index("ix_messages_identity", "messages", ["mailbox", "identity"], unique=False)
-    op.create_index("ix_messages_message_id", "messages", ["message_id"], unique=False)
     op.create_index("ix_messages_ticket", "messages", ["ticket_id"], unique=False)
     op.create_index("ix_messages_work", "messages", ["disposition", "next_try"], unique=False)
     op.create_table(

@@ -1,0 +1,47 @@
+"""Installations for the scenarios: the real command line against real servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from responder.classifier.model import load_or_train
+from tests.conftest import require_dovecot
+from tests.faulty_smtp import FaultySmtp
+from tests.scenarios.installation import OFFICE, ROOT, DovecotBackend, Installation, MailDevelBackend
+from tests.servers import Dovecot, MailDevel
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped content's model, trained once."""
+    folder = tmp_path_factory.mktemp("models")
+    load_or_train(ROOT / "content", folder / "kemenperin")
+    return folder
+
+
+@pytest.fixture(params=["mail-devel", "dovecot"])
+def office(request: pytest.FixtureRequest, tmp_path: Path, models: Path) -> Iterator[Installation]:
+    """An installation on each kind of server: mail-devel for everything, and Dovecot with an SMTP server."""
+    with ExitStack() as stack:
+        if request.param == "mail-devel":
+            server = stack.enter_context(MailDevel(OFFICE))
+            yield Installation(tmp_path / "office", MailDevelBackend(server), models)
+        else:
+            require_dovecot()
+            dovecot = stack.enter_context(Dovecot((OFFICE,)))
+            sink = stack.enter_context(FaultySmtp())
+            yield Installation(tmp_path / "office", DovecotBackend(dovecot, sink), models)
+
+
+@pytest.fixture
+def dovecot_office(tmp_path: Path, models: Path) -> Iterator[Installation]:
+    """An installation on Dovecot, whose SMTP server takes orders (`backend.sink.fail`)."""
+    require_dovecot()
+    with Dovecot((OFFICE,)) as dovecot, FaultySmtp() as sink:
+        yield Installation(tmp_path / "office", DovecotBackend(dovecot, sink), models)
+
+

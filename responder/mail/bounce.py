@@ -21,7 +21,7 @@ MAX_NOTICE = 20_000  # characters of text that are searched
 
 _DAEMON = re.compile(
     r"(?:mailer|mail|mailing|smtp|delivery)[-_.]?(?:daemon|system|subsystem|demon)|mdaemon|mail-deliver|"
-    r"microsoftexchange[0-9a-f]{32}|bounce|postmast",
+    r"microsoftexchange[0-9a-f]{32}|postmast\Z",
     re.IGNORECASE,
 )
 _DAEMON_NAME = re.compile(

@@ -13,12 +13,17 @@ from rapidfuzz import fuzz, process
 
 from responder.classifier.text import Frame, prepare
 
+# Parts of konsep.yaml and the prefix of their keys. What stands under `henti` forbids an automatic answer.
 CONCEPT_KINDS = {"objek": "o", "tindakan": "a", "tanda": "h"}
+STOP_KIND = "henti"
+STOP_PREFIX = "s:"
 
 # Below five letters one wrong letter too often makes another real word (email/imel aside, which are listed).
 _REPAIR_LENGTH = 5
 _REPAIR_RATIO = 88
 _CACHE = 60_000
+# "2" and "16" mean something (two accounts, NPWP of 16 digits); longer numbers only by their length.
+_KEPT_DIGITS, _LONGEST_NUMBER = 2, 6
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:[-'_][a-z0-9]+)*")
 _MASKS = (
@@ -28,10 +33,11 @@ _MASKS = (
 
 
 class Token(NamedTuple):
-    """One word of a mail: as normalised, and as the vendor wrote it."""
+    """One word of a mail in three forms."""
 
-    norm: str
-    written: str
+    norm: str  # spelling, region and language made one, then stemmed
+    written: str  # as the vendor wrote it, lower-case
+    plain: str  # spelling, region and language made one, affixes kept: "sudah kirim" is not "sudah dikirimi"
 
 
 class ConceptWords(NamedTuple):
@@ -83,6 +89,8 @@ class Lexicon:
                     else:
                         phrases.append((variant, token))
         self._repairable: list[str] = []
+        self._known: frozenset[str] = frozenset()
+        self._plain = lru_cache(maxsize=_CACHE)(self._plain_word)
         self._norm = lru_cache(maxsize=_CACHE)(self._normalise_word)
         self._phrases = _Phrases(
             (tokens, value) for text, value in phrases if len(tokens := self._words(text)) > 1
@@ -100,9 +108,16 @@ class Lexicon:
                         entries.append((tokens, key))
                     domain.update(word for word in split(text) if len(word) >= _REPAIR_LENGTH)
         self._concepts = _Phrases(sorted(set(entries)))
+        stops: set[tuple[tuple[str, ...], str]] = set()
+        for name, concept in concepts[STOP_KIND].items():
+            key = f"{STOP_PREFIX}{name}"
+            self._labels[key] = concept.label
+            stops.update((tuple(token.plain for token in self.tokens(text)), key) for text in concept.words)
+        self._stops = _Phrases(sorted(stops))
         domain.update(word for word in self._map if len(word) >= _REPAIR_LENGTH)
         self._repairable = sorted(word for word in domain if word.isalpha())
         self._known = frozenset(self._map) | domain | {self._stem(word) for word in domain}
+        self._plain.cache_clear()
         self._norm.cache_clear()
 
     def label(self, concept: str) -> str:
@@ -126,41 +141,49 @@ class Lexicon:
         index = 0
         while index < len(norms):
             length, norm = next(self._phrases.at(norms, index), (1, norms[index]))
-            result.append(Token(norm, " ".join(written[index : index + length])))
+            plain = norm if length > 1 else self._plain(written[index])
+            result.append(Token(norm, " ".join(written[index : index + length]), plain))
             index += length
         return result
 
     def concepts(self, tokens: Sequence[Token]) -> dict[str, str]:
         """Return the concepts of one sentence: key to the words that showed it (the first, when several did)."""
-        norms = [token.norm for token in tokens]
-        found: dict[str, str] = {}
-        for index in range(len(norms)):
-            for length, key in self._concepts.at(norms, index):
-                if key not in found:
-                    found[key] = " ".join(token.written for token in tokens[index : index + length])
-        return found
+        return _find(self._concepts, [token.norm for token in tokens], tokens)
+
+    def stops(self, tokens: Sequence[Token]) -> dict[str, str]:
+        """Return the stops of one sentence: key to the words that showed it."""
+        return _find(self._stops, [token.plain for token in tokens], tokens)
 
     def _words(self, text: str) -> tuple[str, ...]:
         return tuple(self._norm(word) for word in split(text))
 
     def _normalise_word(self, word: str) -> str:
         if word.isdigit():
-            return word if len(word) < 3 else "0" * min(len(word), 6)
+            return word if len(word) <= _KEPT_DIGITS else "0" * min(len(word), _LONGEST_NUMBER)
+        plain = self._plain(word)
+        stem = self._stem(plain)
+        root = self._map.get(stem, stem) if word not in self._map else plain
+        return root if "_" in root else str(self._stem(root))
+
+    def _plain_word(self, word: str) -> str:
         if (known := self._map.get(word)) is not None:
-            return self._stem_token(known)
-        stem = self._stem(word)
-        if (known := self._map.get(stem)) is not None:
-            return self._stem_token(known)
+            return known
         if word.endswith("2") and word[:-1].isalpha():  # "syarat2": reduplication
-            return self._normalise_word(word[:-1])
-        if self._repair and self._repairable and len(word) >= _REPAIR_LENGTH and not self.knows(word):
+            return self._plain_word(word[:-1])
+        if self._repair and len(word) >= _REPAIR_LENGTH and not self.knows(word):
             match = process.extractOne(word, self._repairable, scorer=fuzz.ratio, score_cutoff=_REPAIR_RATIO)
             if match is not None:
-                return self._normalise_word(match[0])
-        return str(stem)
+                return self._plain_word(match[0])
+        return word
 
-    def _stem_token(self, token: str) -> str:
-        return token if "_" in token else str(self._stem(token))
+
+def _find(phrases: _Phrases, forms: Sequence[str], tokens: Sequence[Token]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for index in range(len(forms)):
+        for length, key in phrases.at(forms, index):
+            if key not in found:
+                found[key] = " ".join(token.written for token in tokens[index : index + length])
+    return found
 
 
 def split(text: str) -> list[str]:

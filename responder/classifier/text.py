@@ -36,7 +36,7 @@ class Prepared:
 
     sentences: tuple[str, ...]
     has_quote: bool  # something was quoted and left out
-    from_quote: bool  # the own text said nothing, so the quoted text was read instead
+    from_quote: bool  # the own text is empty or points at the quoted text, so that was read too
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Frame:
     disclaimer: re.Pattern[str]
     quote: re.Pattern[str]
     forward: re.Pattern[str]
+    pointer: re.Pattern[str]
 
     @classmethod
     def of(cls, phrases: dict[str, list[str]]) -> Frame:
@@ -64,6 +65,7 @@ class Frame:
             disclaimer=re.compile(rf"^\W*{_either(phrases['penafian'])}\b", re.I),
             quote=re.compile(rf"^\W*{_either(phrases['kutipan'])}\W*$", re.I),
             forward=re.compile(rf"^\W*{_either(phrases['terusan'])}\b\W*$", re.I),
+            pointer=re.compile(rf"\b{_either(phrases['penunjuk'])}\b", re.I),
         )
 
 
@@ -75,14 +77,14 @@ def _either(phrases: Iterable[str]) -> str:
 def prepare(subject: str, body: str, frame: Frame) -> Prepared:
     """Return the vendor's own sentences of a mail.
 
-    Forwarded text counts as own. Quoted text is read only when the own text is empty, since a mail that says
-    nothing above a quote is usually the quote sent again.
+    Forwarded text counts as own. Quoted text is read only when the own text is empty or points at it ("mohon dijawab
+    pertanyaan di bawah"): elsewhere it is mostly our own earlier answer, which would name a topic by itself.
     """
     own, quoted = _split_quotes(body[:MAX_CHARACTERS], frame)
     sentences = _content(own, frame)
-    from_quote = not sentences and bool(quoted)
+    from_quote = bool(quoted) and (not sentences or any(frame.pointer.search(sentence) for sentence in sentences))
     if from_quote:
-        sentences = _content(quoted, frame)
+        sentences += _content(quoted, frame)
     title = _SUBJECT_PREFIX.sub("", subject).strip().strip("()[]")
     if title and title.casefold() not in {"tanpa perihal", "no subject"}:
         sentences = [title, *sentences]

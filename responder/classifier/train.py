@@ -15,7 +15,6 @@ from responder.classifier.bounds import upper_bound
 from responder.classifier.decision import Outcome
 from responder.classifier.lexicon import Lexicon
 from responder.classifier.model import FORMAT, Model, Thresholds, content_digest, decide
-from responder.classifier.stops import cue_names
 from responder.classifier.trust import Array, Logistic, Scores, also_inputs, lead_inputs, score
 from responder.classifier.vectors import Document, Features, Floats, Vectorizer
 
@@ -76,7 +75,7 @@ def train(content: Path, labelled: Sequence[LabelledText] = (), target_error: fl
         [row.writer for row in rows],
     )
     judged = out_of_fold(rows, topics, vectorizer, lexicon, fitted.without)
-    cues = tuple(cue_names(sorted({key for item in judged for key in item.scores.concepts})))
+    cues = tuple(sorted({cue for item in judged for cue in item.scores.cues}))
     lead, also = _fit_lead(judged, cues, len(topics)), _fit_also(judged, len(topics))
     digest = content_digest(content)
     return Model(

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from responder.classifier.lexicon import Lexicon
+from responder.classifier.lexicon import STOP_PREFIX, Lexicon
 from responder.classifier.vectors import Document, Floats, Vectorizer
 
 Array = npt.NDArray[np.float64]
+
+_CUES = ("h:", STOP_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Scores:
 
     whole: Floats  # (classes,)
     sentences: Floats  # (sentences, classes)
-    concepts: frozenset[str]
+    cues: frozenset[str]  # cues and stops found in any sentence
     words: int
 
 
@@ -60,8 +62,13 @@ def score(
         count = len(document) if len(document) > 1 else 0
         whole = product[start]
         sentences = product[start + 1 : start + 1 + count] if count else whole[None, :]
-        concepts = frozenset(key for sentence in document for key in lexicon.concepts(sentence))
-        found.append(Scores(whole, sentences, concepts, sum(len(sentence) for sentence in document)))
+        cues = frozenset(
+            key
+            for sentence in document
+            for key in (*lexicon.concepts(sentence), *lexicon.stops(sentence))
+            if key.startswith(_CUES)
+        )
+        found.append(Scores(whole, sentences, cues, sum(len(sentence) for sentence in document)))
         start += 1 + count
     return found
 
@@ -80,7 +87,7 @@ def _lead(item: Scores, cues: Sequence[str]) -> Array:
     staff_sentence = float(item.sentences[:, topics].max())
     share = float((item.sentences[:, topics] > item.sentences[:, :topics].max(axis=1)).mean())
     common = [staff, staff_sentence, share, np.log1p(item.words), np.log(len(item.sentences))]
-    common += [float(cue in item.concepts) for cue in cues]
+    common += [float(cue in item.cues) for cue in cues]
     own = np.stack(
         [whole, rival, whole - np.maximum(rival, staff), (whole >= rival).astype(float), best, best_rival],
         axis=1,

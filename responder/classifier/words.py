@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import yaml
 
-from responder.classifier.lexicon import CONCEPT_KINDS, ConceptWords, Lexicon, split
+from responder.classifier.lexicon import CONCEPT_KINDS, STOP_KIND, ConceptWords, Lexicon, split
 from responder.errors import ContentError
 
 FOLDER = "_words"
 SPELLING = ("ejaan.yaml", "daerah.yaml", "inggris.yaml")  # the first list that knows a word decides
 CONCEPTS = "konsep.yaml"
 FRAME = "bingkai.yaml"
-FRAME_KEYS = ("sapaan", "penutup", "basa_basi", "label_tanda_tangan", "penafian", "kutipan", "terusan")
+FRAME_KEYS = ("sapaan", "penutup", "basa_basi", "label_tanda_tangan", "penafian", "kutipan", "terusan", "penunjuk")
 
 _SHORTEST_REPORTED = 3  # letters; shorter words are initials and particles
 
@@ -156,9 +156,10 @@ def _entries(path: Path) -> list[_Entry]:
 
 def _concepts(path: Path) -> dict[str, list[_Entry]]:
     found: dict[str, list[_Entry]] = {}
+    parts = (*CONCEPT_KINDS, STOP_KIND)
     for kind, table in _mapping(path):
-        if kind.value not in CONCEPT_KINDS:
-            known = ", ".join(CONCEPT_KINDS)
+        if kind.value not in parts:
+            known = ", ".join(parts)
             raise _Malformed(
                 Finding(path, kind.start_mark.line + 1, f"unknown part {kind.value!r}; known: {known}")
             )
@@ -172,7 +173,7 @@ def _concepts(path: Path) -> dict[str, list[_Entry]]:
                 )
             words = _list(path, fields["kata"])
             found[kind.value].append(_Entry(key.value, words, line, str(fields["label"].value)))
-    if missing := [kind for kind in CONCEPT_KINDS if kind not in found]:
+    if missing := [kind for kind in parts if kind not in found]:
         raise _Malformed(Finding(path, 0, f"part {missing[0]!r} is missing"))
     return found
 

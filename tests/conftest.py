@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -20,8 +21,22 @@ def require_dovecot() -> None:
         pytest.skip(reason)
 
 
+@pytest.fixture(scope="session")
+def shared_dovecot() -> Iterator[Dovecot]:
+    require_dovecot()
+    with Dovecot() as server:
+        yield server
+
+
 @pytest.fixture
-def dovecot() -> Iterator[Dovecot]:
+def dovecot(shared_dovecot: Dovecot, request: pytest.FixtureRequest) -> Dovecot:
+    """An empty mailbox of its own on a server that all tests share."""
+    return shared_dovecot.view(f"{zlib.crc32(request.node.nodeid.encode()):08x}@contoh.go.id")
+
+
+@pytest.fixture
+def own_dovecot() -> Iterator[Dovecot]:
+    """A server that the test may stop and start."""
     require_dovecot()
     with Dovecot() as server:
         yield server

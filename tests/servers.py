@@ -6,12 +6,14 @@ Every server is a context manager that returns once it answers, and is gone when
 from __future__ import annotations
 
 import contextlib
+import copy
 import getpass
 import grp
 import os
 import pwd
 import shlex
 import shutil
+import signal
 import smtplib
 import socket
 import subprocess
@@ -39,6 +41,7 @@ log_path = {directory}/log
 protocols = imap
 listen = 127.0.0.1
 disable_plaintext_auth = no
+auth_failure_delay = 0
 default_internal_user = {internal}
 default_internal_group = {internal_group}
 default_login_user = {login}
@@ -47,8 +50,8 @@ last_valid_uid = 4294967294
 mail_location = maildir:~/Maildir
 mail_max_userip_connections = 100
 passdb {{
-  driver = passwd-file
-  args = scheme=plain {directory}/users
+  driver = static
+  args = password={password}
 }}
 userdb {{
   driver = static
@@ -145,7 +148,9 @@ class _Process:
 
     def _run(self, command: list[str], log: Path, ready: Callable[[], bool]) -> None:
         with log.open("ab") as output:
-            self._process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+            )
 
         def answered() -> bool:
             assert self._process is not None
@@ -159,7 +164,8 @@ class _Process:
         """End the server; its data stays for a `start`."""
         process, self._process = self._process, None
         if process is not None:
-            process.terminate()
+            # The whole group at once: Dovecot's children outlive a terminated master for seconds.
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait(PATIENCE)
 
 
@@ -206,9 +212,11 @@ class MailDevel(_Process):
 
 
 class Dovecot(_Process):
-    """Dovecot from Debian, with its own configuration, for several users; Maildir, SPECIAL-USE, UIDPLUS, MOVE, IDLE."""
+    """Dovecot from Debian, configured for itself: Maildir, SPECIAL-USE, UIDPLUS, MOVE, IDLE; any user may log in."""
 
-    def __init__(self, users: tuple[str, ...] = ("lpse@contoh.go.id",), *, tls: bool = False) -> None:
+    def __init__(
+        self, users: tuple[str, ...] = ("lpse@contoh.go.id",), *, tls: bool = False, capability: str = ""
+    ) -> None:
         super().__init__()
         self.users = users
         self.port = free_port()
@@ -217,9 +225,9 @@ class Dovecot(_Process):
         self.directory = Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.directory.chmod(0o755)
         self.certificate: Path | None = None
+        self.capability = capability  # what it says it can; "": all it can
 
     def __enter__(self) -> Self:
-        (self.directory / "users").write_text("".join(f"{user}:{PASSWORD}\n" for user in self.users))
         (self.directory / "mail").mkdir()
         (self.directory / "run").mkdir()
         me = getpass.getuser()
@@ -236,8 +244,15 @@ class Dovecot(_Process):
             self.certificate, key = make_certificate(self.directory)
             tls = _DOVECOT_TLS.format(certificate=self.certificate, key=key)
         conf = _DOVECOT_CONF.format(
-            directory=self.directory, port=self.port, tls_port=self.tls_port, tls=tls, **names
+            directory=self.directory,
+            password=PASSWORD,
+            port=self.port,
+            tls_port=self.tls_port,
+            tls=tls,
+            **names,
         )
+        if self.capability:
+            conf += f"imap_capability = {self.capability}\n"
         (self.directory / "dovecot.conf").write_text(conf)
         self.start()
         return self
@@ -253,6 +268,12 @@ class Dovecot(_Process):
             self.directory / "log",
             lambda: answers(self.port, b"* OK"),
         )
+
+    def view(self, user: str) -> Dovecot:
+        """The same running server with `user` as its first: an empty mailbox for one test."""
+        other = copy.copy(self)
+        other.users = (user,)
+        return other
 
     def imap(self, user: str = "") -> ImapServer:
         """Settings for the mailbox of `user`, by default the first."""

@@ -5,38 +5,28 @@ Nothing here depends on \\Seen, and nothing removes mail of others: no plain EXP
 
 from __future__ import annotations
 
-import imaplib
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
 from typing import Any, Self
 
-from imapclient import IMAPClient, SocketTimeout
-from imapclient.exceptions import IMAPClientError, ProtocolError
-from imapclient.exceptions import LoginError as RefusedLogin
+from imapclient import IMAPClient
 
 from responder.config import Folders, ImapServer
 from responder.errors import MailServerError
-from responder.mail import connection, fetch
+from responder.mail import fetch
 from responder.mail.fetch import FetchedMail
 from responder.mail.folders import Folder, Role, choose
+from responder.mail.imap_connection import ImapConnection
 
 __all__ = ["FetchedMail", "FolderState", "ImapSession"]
 
-MAX_IDLE = 25 * 60  # seconds; IDLE is renewed well before the server's 29 minutes (rule 61, RFC 2177)
-LOGOUT_PATIENCE = 5  # seconds; nothing depends on the answer
 SEARCH_WINDOW = 80_000  # mails per SEARCH: imaplib gives up on a line over 1,000,000 octets
 SET_SIZE = 500  # UIDs named in one command: servers refuse command lines over 8,000 octets
 
 _APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]", re.IGNORECASE)
-# RFC 5530 codes, and the words of Gmail and Exchange, for a log-in that may work later with the same password.
-_LATER = re.compile(
-    r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG|CONTACTADMIN)\]|too many|temporar|try again", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +47,7 @@ class FolderState:
         return name in self.permanent_flags or ("\\*" in self.permanent_flags and not name.startswith("\\"))
 
 
-class ImapSession:
+class ImapSession(ImapConnection):
     """One signed-in connection. `select` names the working folder that the methods without a folder use.
 
     Methods that name a folder visit it and come back. Every method raises MailServerError when the server refuses or
@@ -65,11 +55,8 @@ class ImapSession:
     """
 
     def __init__(self, server: ImapServer, password: str, folders: Folders) -> None:
-        self._server = server
-        self._password = password
+        super().__init__(server, password)
         self._names = folders
-        self._where = connection.name_of("IMAP", server, server.effective_port)
-        self._client: IMAPClient | None = None
         self._folder = ""
         self._readonly = False
         self._state: FolderState | None = None
@@ -81,34 +68,6 @@ class ImapSession:
         session = cls(server, password, folders)
         session._open()
         return session
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Log out and close; what goes wrong there changes nothing."""
-        client, self._client = self._client, None
-        if client is None:
-            return
-        with suppress(IMAPClientError, OSError):
-            client.socket().settimeout(LOGOUT_PATIENCE)
-            client.logout()
-        with suppress(IMAPClientError, OSError):
-            client.shutdown()
-
-    @property
-    def usable(self) -> bool:
-        """False once the connection was lost or closed."""
-        return self._client is not None
-
-    @property
-    def can_idle(self) -> bool:
-        return self._can("IDLE")
 
     def select(self, folder: str, readonly: bool = False) -> FolderState:
         """Make `folder` the working folder. Raises MailServerError when it is not there or gives no UIDVALIDITY."""
@@ -189,7 +148,7 @@ class ImapSession:
             return sorted(self._search(["HEADER", name, value]))
 
     def add_flags(self, folder: str, uids: Sequence[int], flags: Sequence[bytes]) -> bool:
-        """Set `flags` on `uids`, leaving out those that the server does not keep; return whether it keeps all (rule 56)."""
+        """Set those of `flags` on `uids` that the server keeps; return whether it keeps all (rule 56)."""
         with self._visiting(folder, readonly=False) as state:
             kept = [flag for flag in flags if state.keeps(flag)]
             if kept and uids:
@@ -271,87 +230,6 @@ class ImapSession:
             uid_not_sticky=False,
         )
 
-    def noop(self) -> None:
-        """Ask for nothing: keeps the connection, or finds that it is lost."""
-        with self._talking("NOOP") as client:
-            client.noop()
-
-    def idle(self, timeout: float) -> bool:
-        """Wait at most `timeout` seconds; return True as soon as the server tells of mail in the working folder.
-
-        False at once when the server has no IDLE (`can_idle`). IDLE is renewed every `MAX_IDLE` seconds and every
-        answer has a time limit, so a dead link ends in MailServerError (rule 61). Mail that was there before is not
-        told of, nor is every change: a plain poll must run anyway.
-        """
-        if not self.can_idle:
-            return False
-        end = time.monotonic() + timeout
-        while (left := end - time.monotonic()) > 0:
-            with self._talking("IDLE") as client:
-                client.idle()
-                told = client.idle_check(timeout=min(left, MAX_IDLE))
-                # DONE also brings what came in one packet with the server's "+", which no poll of the socket shows.
-                told += client.idle_done()[1]
-            if any(len(line) > 1 and line[1] == b"EXISTS" for line in told):
-                return True
-        return False
-
-    def _open(self) -> None:
-        server = self._server
-        try:
-            client = IMAPClient(
-                server.host,
-                server.effective_port,
-                ssl=server.security == "tls",
-                ssl_context=connection.tls_context() if server.security == "tls" else None,
-                timeout=SocketTimeout(server.timeout_seconds, server.timeout_seconds),
-            )
-        except (IMAPClientError, OSError) as error:
-            raise connection.explain(self._where, error) from error
-        try:
-            # IMAPClient sets imaplib's debug level 5, which makes a repr of every octet received: five times the CPU.
-            client._imap.debug = 0
-            client.normalise_times = False
-            if server.security == "starttls":
-                client.starttls(connection.tls_context())
-            client.login(server.username, self._password)
-        except BaseException as error:
-            with suppress(IMAPClientError, OSError):
-                client.shutdown()
-            if not isinstance(error, (IMAPClientError, OSError)):
-                raise
-            raise self._not_signed_in(error) from error
-        self._client = client
-
-    def _not_signed_in(self, error: IMAPClientError | OSError) -> MailServerError:
-        lost = isinstance(error.__context__, (imaplib.IMAP4.abort, OSError))
-        if isinstance(error, RefusedLogin) and not lost and not _LATER.search(str(error)):
-            answer = connection.one_line(error).removeprefix("login failed: ")
-            return connection.refused_login(self._where, self._server.username, answer)
-        return connection.explain(self._where, error)
-
-    @contextmanager
-    def _talking(self, what: str) -> Iterator[IMAPClient]:
-        """The client; its errors become MailServerError, and one that leaves the dialogue unclear ends the session."""
-        if self._client is None:
-            raise MailServerError(f"{self._where}: the connection is closed")
-        try:
-            yield self._client
-        except (imaplib.IMAP4.abort, ProtocolError, OSError) as error:
-            self._lose()
-            raise connection.explain(f"{self._where}: {what}", error) from error
-        except IMAPClientError as error:
-            raise MailServerError(f"{self._where}: {what}: {connection.one_line(error)}") from error
-        except BaseException:
-            self._lose()
-            raise
-
-    def _lose(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            with suppress(IMAPClientError, OSError):
-                client.shutdown()
-
     @contextmanager
     def _visiting(self, folder: str, *, readonly: bool) -> Iterator[FolderState]:
         if self._state is not None and self._folder == folder and (readonly or not self._readonly):
@@ -369,11 +247,6 @@ class ImapSession:
                     )
             else:
                 self._folder, self._state = "", None
-
-    def _can(self, capability: str) -> bool:
-        # Read after the log-in only: Office 365 shows MOVE to nobody else.
-        with self._talking("capabilities") as client:
-            return bool(client.has_capability(capability))
 
     def _windows(self) -> list[list[str]]:
         """Search keys that divide the working folder so that no answer is too long a line for imaplib."""

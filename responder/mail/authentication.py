@@ -205,7 +205,7 @@ def _own_parse(value: str, *, has_id: bool) -> list[_Result] | None:
             groups[-1].append(token)
     if has_id:
         groups = groups[1:]
-    if not groups[-1]:
+    if groups and not groups[-1]:
         groups = groups[:-1]
     results = []
     for group in groups:

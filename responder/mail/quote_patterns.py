@@ -81,6 +81,7 @@ _SENT_FROM_AFTER = re.compile(
 _OF_MINE = re.compile(r"\s?(?:my|mon|mi|meu|mijn|min|meinem|mio)\s", re.IGNORECASE)
 _ADVERT = re.compile(rf"[\s(<*_\[]*(?:{_alternatives(_WORDS['adverts'])}).{{0,80}}\Z", re.IGNORECASE)
 _POWERED = re.compile(r"\s*powered by\s.{0,60}(?:blackberry|telkomsel|indosat|xl).{0,20}\Z", re.IGNORECASE)
+_EXCUSE = re.compile(r"excuse|typo|brevity|pardon|harap maklum|mohon maaf|blackberry", re.IGNORECASE)
 _DEVICE = re.compile(rf"(?<![^\W\d_])(?:{_alternatives(_WORDS['devices'])})", re.IGNORECASE)
 _LINK = re.compile(r"[<(\[]?(?:https?://|www\.)[^\s>)\]]*[>)\]]?", re.IGNORECASE)
 
@@ -201,7 +202,9 @@ def header_block(lines: Sequence[str], start: int, *, announced: bool) -> int:
 def phone_line(line: str) -> bool:
     """Whether the line is what a phone or a mail program adds, such as "Dikirim dari iPhone saya"."""
     text = _LINK.sub("", line).strip()
-    if not text or len(text) > MAX_PHONE_LINE or len(text.split()) > MAX_PHONE_WORDS or ", " in text:
+    if not text or len(text) > MAX_PHONE_LINE or len(text.split()) > MAX_PHONE_WORDS:
+        return False
+    if ", " in text and not _EXCUSE.search(text):
         return False
     if _ADVERT.match(text) or _POWERED.match(text):
         return True
@@ -232,23 +235,20 @@ def _is_attribution(text: str, *, followed_by_quote: bool) -> bool:
     final = _ends_in_verb(text)
     colon = text[-1] in ":："
     if not final and not colon:
-        return False
+        return followed_by_quote and dated and date_first and address and "<" in text
+    if colon and address and _LEADER.match(text):
+        return True
     if dated and _UNSPACED_VERB.search(text[-40:]):
         return True
     if final and dated and (opened or date_first):
         return _is_surely_client(text, address=address, followed_by_quote=followed_by_quote)
-    if colon and dated and address and _is_named_by_address(text, opened=opened, date_first=date_first):
-        return True
+    if colon and dated and address and (opened or date_first) and _BRACKETED_END.search(text):
+        return True  # languages that use no verb: "5 мая 2020 г. в 10:00, NAME <a@b>:"
     if colon and (medial := _MEDIAL_VERB.search(text)) and (address or (opened and dated)):
         return dated or medial.start() > 0
     if final and address:
         return colon or followed_by_quote
     return final and colon and followed_by_quote and len(text) <= 80
-
-
-def _is_named_by_address(text: str, *, opened: bool, date_first: bool) -> bool:
-    """Languages that use no verb: "5 мая 2020 г. в 10:00, NAME <a@b>:"."""
-    return bool(_LEADER.match(text) or ((opened or date_first) and _BRACKETED_END.search(text)))
 
 
 def _ends_in_verb(text: str) -> bool:

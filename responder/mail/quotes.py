@@ -22,6 +22,8 @@ MAX_LINES = 4_000  # the same for the lines that remain when runs of blank ones 
 LEAST_SHARE = 0.2
 MAX_SIGNATURE_LINES = 15
 MAX_AFTER_PHONE_LINE = 3
+MAX_FOOTER_LINES = 4
+LEAST_RULE = 20  # shorter rules are drawn by people, between paragraphs
 
 _BLANK_RUN = re.compile(r"\n[ \t\r\f\v]*(?=\n[ \t\r\f\v]*\n)")
 _DELIMITER = re.compile(r"(?:--|__|---|----|___|\+\+|==) ?\Z")
@@ -171,12 +173,7 @@ def _signature_start(block: Sequence[str]) -> int:
             return index
         if patterns.phone_line(line) and _ends_the_mail(below):
             return index
-        if (
-            patterns.is_rule(line)
-            and below
-            and len(line.strip()) >= 20
-            and any(map(_LIST_FOOTER.search, below))
-        ):
+        if patterns.is_rule(line) and len(line.strip()) >= LEAST_RULE and _is_footer(line, below):
             return index
         if _CLOSING.match(line.strip()) and _is_visiting_card(below[1:]):
             return filled[place + 2]
@@ -186,6 +183,12 @@ def _signature_start(block: Sequence[str]) -> int:
 def _may_be_signature(delimiter: str, below: Sequence[str]) -> bool:
     """RFC 3676 4.3 wants "-- "; other dashes are also drawn between paragraphs, so a question below counts."""
     return delimiter in ("--", "-- ") or not any("?" in line or len(line) > 200 for line in below)
+
+
+def _is_footer(rule: str, below: Sequence[str]) -> bool:
+    """What stands below a drawn line: a mailing list's footer, or below underscores a few short lines."""
+    short = len(below) <= MAX_FOOTER_LINES and not any("?" in line or len(line) > 80 for line in below)
+    return any(map(_LIST_FOOTER.search, below)) or (rule.strip().startswith("_") and short)
 
 
 def _ends_the_mail(below: Sequence[str]) -> bool:

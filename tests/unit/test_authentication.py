@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from responder.mail.authentication import Outcome, aligned, judge, organisational_domain
 
@@ -116,3 +118,15 @@ def test_registries_are_no_organisations(suffix: str) -> None:
     assert not aligned(suffix, f"pt.{suffix}")
     assert aligned(f"pt.{suffix}", f"mail.pt.{suffix}")
     assert not aligned(f"a.{suffix}", f"b.{suffix}")
+
+
+@given(
+    st.lists(
+        st.sampled_from([*'();="\\. ', "a", OURS, "dmarc", "pass", "header.from", "pt.co.id", "dkim", "1"])
+    ),
+    st.sampled_from([OURS, ""]),
+)
+def test_any_header_can_be_judged(pieces: list[str], authserv_id: str) -> None:
+    """Rule 15: what cannot be read is no verdict, never an error."""
+    assert outcome("".join(pieces), authserv_id=authserv_id, domain="lain.example") is not Outcome.PASS
+    outcome(f"{OURS}; " + "".join(pieces))

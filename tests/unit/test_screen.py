@@ -23,24 +23,28 @@ LIVE = Setting(
     received=NOW - timedelta(minutes=5),
 )
 PASSED = "mx.instansi.example; dmarc=pass header.from=penyedia.example"
-SIGNALLING = [
-    "Auto-Submitted",
-    "Precedence",
-    "List-Id",
-    "Return-Path",
-    "Reply-To",
-    "Sender",
-    "X-Loop",
-    "From",
-    "Subject",
-    "Authentication-Results",
-    "Received",
-    "X-Spam-Flag",
-    "Content-Type",
-    "References",
-    "Delivered-To",
-    "To",
-]
+SIGNALLING = (
+    *(
+        "Auto-Submitted",
+        "Precedence",
+        "List-Id",
+        "Return-Path",
+        "Reply-To",
+        "Sender",
+        "X-Loop",
+        "From",
+        "Subject",
+    ),
+    *(
+        "Authentication-Results",
+        "Received",
+        "X-Spam-Flag",
+        "Content-Type",
+        "References",
+        "Delivered-To",
+        "To",
+    ),
+)
 
 
 def judged(setting: Setting = LIVE, **headers: str | list[str] | None) -> Screening:

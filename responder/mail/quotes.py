@@ -149,7 +149,7 @@ def _marker(lines: Sequence[str], index: int) -> tuple[int, Separator | None]:
 
 def _is_escaped_from(lines: Sequence[str], index: int) -> bool:
     """Whether the line is a ">From " that an mbox writer escaped, alone among unquoted lines."""
-    neighbours = lines[max(index - 1, 0) : index] + lines[index + 1 : index + 2]  # type: ignore[operator]
+    neighbours = (*lines[max(index - 1, 0) : index], *lines[index + 1 : index + 2])
     return lines[index].startswith(">From ") and not any(patterns.marks(line) for line in neighbours)
 
 

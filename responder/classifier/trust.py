@@ -19,6 +19,8 @@ from responder.classifier.vectors import Document, Floats, Vectorizer
 Array = npt.NDArray[np.float64]
 
 _CUES = ("h:", STOP_PREFIX)
+_SEVERAL = "h:mixed"  # the cue of konsep.yaml for "and another thing"
+_STEEPNESS = 4.0  # scores run from -1 to 1: a lead of .5 counts as winning a sentence nearly whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +105,36 @@ def also_inputs(scores: Sequence[Scores]) -> Array:
 def _also(item: Scores) -> Array:
     topics = len(item.whole) - 1
     whole = item.whole[:topics].astype(np.float64)
-    sentences = item.sentences[:, :topics].astype(np.float64)
+    everything = item.sentences.astype(np.float64)
+    sentences, staff = everything[:, :topics], everything[:, topics:]
     best = sentences.max(axis=0)
     ranked = np.sort(sentences, axis=1)
-    # By how much the topic wins its best sentence; negative when another topic wins everywhere.
-    others = np.where(sentences == ranked[:, -1:], ranked[:, -2:-1], ranked[:, -1:])
-    margin = (sentences - others).max(axis=0)
+    # By how much a topic wins a sentence; negative where another topic, or staff, wins it.
+    rival = np.where(sentences == ranked[:, -1:], ranked[:, -2:-1], ranked[:, -1:])
+    ahead = sentences - np.maximum(rival, staff)
+    margin, clear = (sentences - rival).max(axis=0), ahead.max(axis=0)
+    won = 1 / (1 + np.exp(-_STEEPNESS * ahead))
     lead = float(whole.max())
-    size = [float(np.log1p(item.words)), float(np.log(len(item.sentences)))]
-    own = np.stack([whole, lead - whole, best, margin, best.max() - best], axis=1)
-    return np.hstack([own, np.tile([lead, *size], (topics, 1))])
+    own = [
+        whole,
+        lead - whole,
+        best,
+        margin,
+        clear,
+        best.max() - best,
+        won.sum(axis=0),
+        won.mean(axis=0),
+        np.maximum(clear, -0.5) * np.maximum(best, -0.5),
+    ]
+    common = [
+        lead,
+        float(whole.mean()),
+        float(item.whole[topics]),
+        float(np.log1p(item.words)),
+        float(np.log(len(sentences))),
+        float(_SEVERAL in item.cues),
+    ]
+    return np.hstack([np.stack(own, axis=1), np.tile(common, (topics, 1))])
 
 
 def _highest_other(values: Array) -> Array:

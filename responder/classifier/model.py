@@ -8,18 +8,19 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from responder.classifier import examples, reasons, words
-from responder.classifier.decision import Decision, Evidence, Explanation, Outcome
+from responder.classifier.decision import Decision, Explanation, Outcome
 from responder.classifier.evidence import nearest_examples, topic_evidence
 from responder.classifier.lexicon import Lexicon
+from responder.classifier.neighbours import Neighbours
 from responder.classifier.stops import stop
 from responder.classifier.trust import Array, Logistic, Scores, also_inputs, lead_inputs, score
-from responder.classifier.vectors import Document, Features, Floats, Vectorizer
+from responder.classifier.vectors import Features, Floats, Vectorizer
 from responder.errors import ModelError
 
 FORMAT = 1
@@ -51,6 +52,7 @@ class Model:
     lexicon: Lexicon = field(repr=False)
     vectorizer: Vectorizer = field(repr=False)
     weights: Floats = field(repr=False)  # (features, topics + 1)
+    neighbours: Neighbours = field(repr=False)
     cues: tuple[str, ...] = field(repr=False)
     lead: Logistic = field(repr=False)
     also: Logistic = field(repr=False)
@@ -63,7 +65,7 @@ class Model:
             documents = [
                 self.lexicon.sentences(subject, text) for subject, text in mails[start : start + _BATCH]
             ]
-            scores = score(documents, self.vectorizer, self.lexicon, self.weights)
+            scores = score(documents, self.vectorizer, self.lexicon, self.weights, self.neighbours)
             lead = self.lead.probability(lead_inputs(scores, self.cues))
             also = self.also.probability(also_inputs(scores))
             decisions += [
@@ -85,6 +87,20 @@ class Model:
             nearest=nearest_examples(document, self.vectorizer, self.lexicon, examples.read(self.content)),
         )
 
+    def summary(self) -> str:
+        """Return what the model is and what its threshold was proven on."""
+        limits = self.thresholds
+        proof = (
+            f"{limits.sample} out-of-fold texts at or above it, {limits.errors} wrong: "
+            f"error {limits.errors / limits.sample:.2%}, at most {limits.bound:.2%} (exact 95 % bound)"
+            if limits.sample
+            else "no threshold reaches the target error, so nothing is answered automatically"
+        )
+        return (
+            f"model {self.version}: {len(self.topics)} topics, {len(self.neighbours.labels)} texts\n"
+            f"automatic from confidence {limits.auto:.3f} for a target error of {limits.target_error:.1%}\n{proof}"
+        )
+
     def save(self, path: Path) -> None:
         """Write the model; the file appears complete or not at all."""
         header = {
@@ -100,6 +116,10 @@ class Model:
             "header": np.frombuffer(json.dumps(header, ensure_ascii=False).encode(), dtype=np.uint8),
             "idf": self.vectorizer.idf,
             "weights": self.weights,
+            "near_starts": self.neighbours.starts,
+            "near_rows": self.neighbours.rows,
+            "near_values": self.neighbours.values,
+            "near_labels": self.neighbours.labels,
         }
         for name, part in (("lead", self.lead), ("also", self.also)):
             arrays |= {
@@ -186,7 +206,7 @@ def load(path: Path, content: Path) -> Model:
         raise ModelError(f"{path}: not a readable model ({error}); run `responder train`") from error
 
 
-def _assemble(header: dict[str, object], arrays: dict[str, np.ndarray], content: Path) -> Model:  # type: ignore[type-arg]
+def _assemble(header: dict[str, object], arrays: dict[str, np.ndarray], content: Path) -> Model:
     columns: dict[str, dict[str, int]] = {}
     names = header["columns"]
     assert isinstance(names, dict)
@@ -207,6 +227,7 @@ def _assemble(header: dict[str, object], arrays: dict[str, np.ndarray], content:
         lexicon=lexicon,
         vectorizer=Vectorizer(Features(lexicon), columns, arrays["idf"]),
         weights=arrays["weights"],
+        neighbours=Neighbours(*(arrays[f"near_{part}"] for part in ("starts", "rows", "values", "labels"))),
         cues=tuple(header["cues"]),  # type: ignore[arg-type]
         lead=_logistic(arrays, "lead"),
         also=_logistic(arrays, "also"),
@@ -214,7 +235,7 @@ def _assemble(header: dict[str, object], arrays: dict[str, np.ndarray], content:
     )
 
 
-def _logistic(arrays: dict[str, np.ndarray], name: str) -> Logistic:  # type: ignore[type-arg]
+def _logistic(arrays: dict[str, np.ndarray], name: str) -> Logistic:
     return Logistic(
         arrays[f"{name}_mean"],
         arrays[f"{name}_scale"],

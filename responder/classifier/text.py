@@ -82,7 +82,9 @@ def prepare(subject: str, body: str, frame: Frame) -> Prepared:
     """
     own, quoted = _split_quotes(body[:MAX_CHARACTERS], frame)
     sentences = _content(own, frame)
-    from_quote = bool(quoted) and (not sentences or any(frame.pointer.search(sentence) for sentence in sentences))
+    from_quote = bool(quoted) and (
+        not sentences or any(frame.pointer.search(sentence) for sentence in sentences)
+    )
     if from_quote:
         sentences += _content(quoted, frame)
     title = _SUBJECT_PREFIX.sub("", subject).strip().strip("()[]")

@@ -15,7 +15,16 @@ from responder.classifier.bounds import upper_bound
 from responder.classifier.decision import Outcome
 from responder.classifier.lexicon import Lexicon
 from responder.classifier.model import FORMAT, Model, Thresholds, content_digest, decide
-from responder.classifier.trust import Array, Logistic, Scores, also_inputs, lead_inputs, score
+from responder.classifier.neighbours import Neighbours
+from responder.classifier.trust import (
+    NEIGHBOUR_VIEW,
+    Array,
+    Logistic,
+    Scores,
+    also_inputs,
+    lead_inputs,
+    score,
+)
 from responder.classifier.vectors import Document, Features, Floats, Vectorizer
 
 VERDICTS = "verdicts"  # the "writer" of texts that staff labelled
@@ -67,14 +76,18 @@ def train(content: Path, labelled: Sequence[LabelledText] = (), target_error: fl
     rows = _rows(content, lexicon, labelled)
     documents = [row.document for row in rows]
     vectorizer = Vectorizer.fit(documents, Features(lexicon))
+    matrix, targets = vectorizer.matrix(documents), _targets(rows, topics)
+    neighbours = Neighbours.of(
+        vectorizer.part(matrix, NEIGHBOUR_VIEW), vectorizer.width, (targets > 0).astype(np.int8)
+    )
     fitted = ridge.fit(
-        vectorizer.matrix(documents),
+        matrix,
         vectorizer.width,
-        _targets(rows, topics),
+        targets,
         np.array([row.weight for row in rows], dtype=np.float32),
         [row.writer for row in rows],
     )
-    judged = out_of_fold(rows, topics, vectorizer, lexicon, fitted.without)
+    judged = out_of_fold(rows, topics, vectorizer, lexicon, neighbours, fitted.without)
     cues = tuple(sorted({cue for item in judged for cue in item.scores.cues}))
     lead, also = _fit_lead(judged, cues, len(topics)), _fit_also(judged, len(topics))
     digest = content_digest(content)
@@ -86,6 +99,7 @@ def train(content: Path, labelled: Sequence[LabelledText] = (), target_error: fl
         lexicon=lexicon,
         vectorizer=vectorizer,
         weights=fitted.weights,
+        neighbours=neighbours,
         cues=cues,
         lead=lead,
         also=also,
@@ -122,6 +136,7 @@ def out_of_fold(
     topics: Sequence[str],
     vectorizer: Vectorizer,
     lexicon: Lexicon,
+    neighbours: Neighbours,
     without: dict[str, Floats],
 ) -> list[Judged]:
     """Judge every text, and joins of two texts of one writer, by weights that never saw that writer."""
@@ -129,7 +144,10 @@ def out_of_fold(
     for writer, weights in without.items():
         own = [row for row in rows if row.writer == writer]
         joined = _joins(own, random.Random(writer))  # noqa: S311 - a reproducible choice, not a secret
-        scores = score([row.document for row in [*own, *joined]], vectorizer, lexicon, weights)
+        others = [row.writer != writer for row in rows]
+        scores = score(
+            [row.document for row in [*own, *joined]], vectorizer, lexicon, weights, neighbours, others
+        )
         judged += [
             Judged(item, frozenset(topics.index(label) for label in row.labels), writer, i >= len(own))
             for i, (row, item) in enumerate(zip([*own, *joined], scores, strict=True))
@@ -169,7 +187,7 @@ def _fit_also(judged: Sequence[Judged], topics: int) -> Logistic:
     return _logistic(inputs[keep], right[keep])
 
 
-def _logistic(inputs: Array, right: np.ndarray) -> Logistic:  # type: ignore[type-arg]
+def _logistic(inputs: Array, right: np.ndarray) -> Logistic:
     mean, scale = inputs.mean(axis=0), inputs.std(axis=0)
     scale[scale == 0] = 1
     fitted = LogisticRegression(C=1.0, max_iter=500, tol=1e-6).fit((inputs - mean) / scale, right)
@@ -203,7 +221,7 @@ def _thresholds(
     return _lowest_proven(np.array(confidences), np.array(wrong, dtype=bool), target_error)
 
 
-def _lowest_proven(confidences: Array, wrong: np.ndarray, target_error: float) -> Thresholds:  # type: ignore[type-arg]
+def _lowest_proven(confidences: Array, wrong: np.ndarray, target_error: float) -> Thresholds:
     for step in range(_STEPS):
         auto = round(0.5 + 0.5 * step / _STEPS, 4)
         above = confidences >= auto

@@ -14,10 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from responder.classifier.lexicon import STOP_PREFIX, Lexicon
+from responder.classifier.neighbours import Neighbours
 from responder.classifier.vectors import Document, Floats, Vectorizer
 
 Array = npt.NDArray[np.float64]
 
+_PARTS = ("wr", "c", "k")  # views that are judged together
+NEIGHBOUR_VIEW = "w"
 _CUES = ("h:", STOP_PREFIX)
 _SEVERAL = "h:mixed"  # the cue of konsep.yaml for "and another thing"
 _STEEPNESS = 4.0  # scores run from -1 to 1: a lead of .5 counts as winning a sentence nearly whole
@@ -29,6 +32,8 @@ class Scores:
 
     whole: Floats  # (classes,)
     sentences: Floats  # (sentences, classes)
+    parts: Floats  # (parts, classes): what words, letters and concepts each add to `whole`
+    near: Floats  # (classes, 2): cosine of the nearest training text, mean of the nearest five
     cues: frozenset[str]  # cues and stops found in any sentence
     words: int
 
@@ -49,29 +54,41 @@ class Logistic:
 
 
 def score(
-    documents: Sequence[Document], vectorizer: Vectorizer, lexicon: Lexicon, weights: Floats
+    documents: Sequence[Document],
+    vectorizer: Vectorizer,
+    lexicon: Lexicon,
+    weights: Floats,
+    neighbours: Neighbours,
+    usable: Sequence[bool] | None = None,
 ) -> list[Scores]:
-    """Score whole mails and each of their sentences in one pass."""
-    rows: list[Document] = []
-    for document in documents:
-        rows.append(document)
-        if len(document) > 1:
-            rows.extend([sentence] for sentence in document)
-    product = vectorizer.matrix(rows).times(weights)
+    """Score whole mails and each of their sentences. `usable`: which training texts may be neighbours."""
+    rows = vectorizer.matrix(documents)
+    parts = np.stack([vectorizer.part(rows, views).times(weights) for views in _PARTS], axis=1)
+    near = neighbours.closeness(vectorizer.part(rows, NEIGHBOUR_VIEW), usable)
+    singles = [[sentence] for document in documents if len(document) > 1 for sentence in document]
+    spoken = vectorizer.matrix(singles).times(weights)
     found: list[Scores] = []
     start = 0
-    for document in documents:
+    for index, document in enumerate(documents):
+        whole = parts[index].sum(axis=0)
         count = len(document) if len(document) > 1 else 0
-        whole = product[start]
-        sentences = product[start + 1 : start + 1 + count] if count else whole[None, :]
         cues = frozenset(
             key
             for sentence in document
             for key in (*lexicon.concepts(sentence), *lexicon.stops(sentence))
             if key.startswith(_CUES)
         )
-        found.append(Scores(whole, sentences, cues, sum(len(sentence) for sentence in document)))
-        start += 1 + count
+        found.append(
+            Scores(
+                whole=whole,
+                sentences=spoken[start : start + count] if count else whole[None, :],
+                parts=parts[index],
+                near=near[index],
+                cues=cues,
+                words=sum(len(sentence) for sentence in document),
+            )
+        )
+        start += count
     return found
 
 
@@ -90,11 +107,18 @@ def _lead(item: Scores, cues: Sequence[str]) -> Array:
     share = float((item.sentences[:, topics] > item.sentences[:, :topics].max(axis=1)).mean())
     common = [staff, staff_sentence, share, np.log1p(item.words), np.log(len(item.sentences))]
     common += [float(cue in item.cues) for cue in cues]
-    own = np.stack(
-        [whole, rival, whole - np.maximum(rival, staff), (whole >= rival).astype(float), best, best_rival],
-        axis=1,
-    )
-    return np.hstack([own, np.tile(common, (topics, 1))])
+    own = [whole, rival, whole - np.maximum(rival, staff), (whole >= rival).astype(float), best, best_rival]
+    # Whether words, letters and concepts agree, each against its own runner-up.
+    for part in item.parts.astype(np.float64):
+        behind = np.maximum(_highest_other(part[:topics]), part[topics])
+        own += [part[:topics], part[:topics] - behind, (part[:topics] >= behind).astype(float)]
+    for closeness in item.near.T.astype(np.float64):
+        own += [
+            closeness[:topics],
+            closeness[:topics] - _highest_other(closeness[:topics]),
+            closeness[:topics] - closeness[topics],
+        ]
+    return np.hstack([np.stack(own, axis=1), np.tile(common, (topics, 1))])
 
 
 def also_inputs(scores: Sequence[Scores]) -> Array:

@@ -131,14 +131,20 @@ class Vectorizer:
         self._scale(rows, columns, values, len(documents))
         return Sparse(rows, columns, values, len(documents))
 
+    def part(self, rows: Sparse, views: str) -> Sparse:
+        """Return the entries of some views only, each view of unit length times its share."""
+        view = np.searchsorted(self._ends(), rows.columns, side="right")
+        wanted = np.array([name in views for name in self.columns])
+        inside = wanted[view]
+        return Sparse(rows.rows[inside], rows.columns[inside], rows.values[inside], rows.height)
+
+    def _ends(self) -> Ints:
+        """Return the column after the last of each view."""
+        return np.cumsum([len(table) for table in self.columns.values()])
+
     def _scale(self, rows: Ints, columns: Ints, values: Floats, height: int) -> None:
-        start = 0
         views = len(self.columns)
-        bounds = []
-        for table in self.columns.values():
-            start += len(table)
-            bounds.append(start)
-        group = rows * views + np.searchsorted(np.array(bounds), columns, side="right")
+        group = rows * views + np.searchsorted(self._ends(), columns, side="right")
         squares = np.bincount(group, weights=values.astype(np.float64) ** 2, minlength=height * views)
         shares = np.tile(np.sqrt(np.array([VIEW_SHARE[view] for view in self.columns])), height)
         with np.errstate(divide="ignore"):

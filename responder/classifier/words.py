@@ -16,7 +16,16 @@ FOLDER = "_words"
 SPELLING = ("ejaan.yaml", "daerah.yaml", "inggris.yaml")  # the first list that knows a word decides
 CONCEPTS = "konsep.yaml"
 FRAME = "bingkai.yaml"
-FRAME_KEYS = ("sapaan", "penutup", "basa_basi", "label_tanda_tangan", "penafian", "kutipan", "terusan", "penunjuk")
+FRAME_KEYS = (
+    "sapaan",
+    "penutup",
+    "basa_basi",
+    "label_tanda_tangan",
+    "penafian",
+    "kutipan",
+    "terusan",
+    "penunjuk",
+)
 
 _SHORTEST_REPORTED = 3  # letters; shorter words are initials and particles
 

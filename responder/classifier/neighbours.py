@@ -1,0 +1,59 @@
+"""The training texts nearest to a mail, by its words: a second opinion beside the linear layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from responder.classifier.vectors import Floats, Ints, Sparse
+
+_CLOSEST = 5  # one text alone may be a fluke, or mislabelled
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Training texts as postings: for each column, the texts that have it."""
+
+    starts: Ints  # (columns + 1,) into rows and values
+    rows: npt.NDArray[np.int32]
+    values: Floats
+    labels: npt.NDArray[np.int8]  # (texts, classes): 1 where the text belongs to the class
+
+    @classmethod
+    def of(cls, texts: Sparse, width: int, labels: npt.NDArray[np.int8]) -> Neighbours:
+        order = np.argsort(texts.columns, kind="stable")
+        starts = np.searchsorted(texts.columns[order], np.arange(width + 1)).astype(np.int64)
+        return cls(starts, texts.rows[order].astype(np.int32), texts.values[order], labels)
+
+    def closeness(self, mails: Sparse, usable: Sequence[bool] | None = None) -> Floats:
+        """Return (mails, classes, 2): cosine of the nearest text, and the mean of the nearest five, of each class.
+
+        `usable` (one per text) leaves texts out: those of the writer who is being judged.
+        """
+        similarity = self.similarity(mails)
+        if usable is not None:
+            similarity[:, ~np.asarray(usable)] = 0
+        found = np.zeros((mails.height, self.labels.shape[1], 2), dtype=np.float32)
+        for label in range(self.labels.shape[1]):
+            own = similarity[:, self.labels[:, label] > 0]
+            if own.shape[1] > _CLOSEST:
+                own = np.partition(own, own.shape[1] - _CLOSEST, axis=1)[:, -_CLOSEST:]
+            if own.shape[1]:
+                found[:, label, 0] = own.max(axis=1)
+                found[:, label, 1] = own.mean(axis=1)
+        return found
+
+    def similarity(self, mails: Sparse) -> Floats:
+        """Return (mails, texts): cosines."""
+        texts = len(self.labels)
+        sizes = self.starts[mails.columns + 1] - self.starts[mails.columns]
+        entry = np.repeat(np.arange(len(sizes)), sizes)
+        offset = np.arange(len(entry)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        posting = self.starts[mails.columns][entry] + offset
+        keys = mails.rows[entry] * texts + self.rows[posting]
+        products = mails.values[entry] * self.values[posting]
+        summed = np.bincount(keys, weights=products, minlength=mails.height * texts)
+        return summed.reshape(mails.height, texts).astype(np.float32)

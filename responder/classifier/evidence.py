@@ -10,7 +10,7 @@ import numpy as np
 from responder.classifier.decision import Evidence
 from responder.classifier.examples import Example
 from responder.classifier.lexicon import Lexicon
-from responder.classifier.vectors import Document, Floats, Vectorizer, concept_features
+from responder.classifier.vectors import Document, Floats, Vectorizer
 
 _SHOWN_EVIDENCE = 6
 _SHOWN_EXAMPLES = 5
@@ -27,13 +27,16 @@ def topic_evidence(
         return ()
     whole = float(vectorizer.matrix([document]).times(weights)[0, column])
     spoken: dict[str, float] = defaultdict(float)
-    for word in {token.written for sentence in document for token in sentence}:
-        rest = [[token for token in sentence if token.written != word] for sentence in document]
+    for word in {token.written for sentence in document for token in sentence.tokens}:
+        rest = [
+            lexicon.sentence([token for token in sentence.tokens if token.written != word])
+            for sentence in document
+        ]
         spoken[word] = whole - float(vectorizer.matrix([rest]).times(weights)[0, column])
     for sentence in document:
-        for key, written in lexicon.concepts(sentence).items():
+        for key, written in sentence.concepts.items():
             name = f"{lexicon.label(key)} ({written})"
-            index = vectorizer.columns["k"].get(concept_features([key])[0])
+            index = vectorizer.columns["k"].get(key)
             if index is not None:
                 spoken.setdefault(name, float(weights[index, column] * vectorizer.idf[index]))
     ranked = sorted(spoken.items(), key=lambda item: (-abs(item[1]), item[0]))

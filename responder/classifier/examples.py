@@ -74,7 +74,10 @@ def read(content: Path) -> list[Example]:
 
 
 def parse(text: str, label: str) -> list[Example]:
-    """Split a file of training text: paragraphs are examples, `# penulis: x` starts writer x, other `#` lines are notes."""
+    """Split a file of training text into its paragraphs.
+
+    `# penulis: x` starts the part of writer x; other lines that begin with # are notes.
+    """
     found: list[Example] = []
     writer = ""
     paragraph: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -47,21 +47,51 @@ class ConceptWords(NamedTuple):
     words: tuple[str, ...]
 
 
+class Sentence(NamedTuple):
+    """One sentence of a mail. Concepts and stops: key to the words that showed it (the first, when several did)."""
+
+    tokens: tuple[Token, ...]
+    concepts: dict[str, str]
+    stops: dict[str, str]
+
+
 class _Phrases:
     """Longest-first matching of token sequences."""
 
     def __init__(self, entries: Iterable[tuple[tuple[str, ...], str]]) -> None:
-        self._by_first: dict[str, list[tuple[tuple[str, ...], str]]] = {}
-        for tokens, value in entries:
-            self._by_first.setdefault(tokens[0], []).append((tokens, value))
-        for candidates in self._by_first.values():
-            candidates.sort(key=lambda entry: (-len(entry[0]), entry))
+        # First token -> second token ("" for one-word phrases) -> (phrase, value).
+        self._entries: dict[str, dict[str, list[tuple[tuple[str, ...], str]]]] = {}
+        for phrase, value in entries:
+            second = phrase[1] if len(phrase) > 1 else ""
+            self._entries.setdefault(phrase[0], {}).setdefault(second, []).append((phrase, value))
+        for seconds in self._entries.values():
+            for candidates in seconds.values():
+                candidates.sort(key=lambda entry: (-len(entry[0]), entry))
 
-    def at(self, tokens: Sequence[str], index: int) -> Iterator[tuple[int, str]]:
-        """Yield (length, value) of every entry that starts at `index`, longest first."""
-        for phrase, value in self._by_first.get(tokens[index], ()):
-            if len(phrase) == 1 or tuple(tokens[index : index + len(phrase)]) == phrase:
-                yield len(phrase), value
+    def at(self, forms: Sequence[str], index: int) -> list[tuple[int, str]]:
+        """Return (length, value) of every entry that starts at `index`, longest first."""
+        seconds = self._entries.get(forms[index])
+        if seconds is None:
+            return []
+        candidates = (
+            [*seconds.get(forms[index + 1], ()), *seconds.get("", ())]
+            if index + 1 < len(forms)
+            else seconds.get("", ())
+        )
+        return [
+            (len(phrase), value)
+            for phrase, value in candidates
+            if len(phrase) <= 2 or tuple(forms[index : index + len(phrase)]) == phrase
+        ]
+
+    def find(self, forms: Sequence[str], tokens: Sequence[Token]) -> dict[str, str]:
+        """Return every value whose phrase occurs in `forms`, with the written words of its first occurrence."""
+        found: dict[str, str] = {}
+        for index in range(len(forms)):
+            for length, value in self.at(forms, index):
+                if value not in found:
+                    found[value] = " ".join(token.written for token in tokens[index : index + length])
+        return found
 
 
 class Lexicon:
@@ -128,10 +158,18 @@ class Lexicon:
         """Tell whether a list holds the lower-case `word` or its stem."""
         return word in self._known or self._stem(word) in self._known
 
-    def sentences(self, subject: str, body: str) -> list[list[Token]]:
-        """Return the tokens of each own sentence of a mail; sentences without a word are left out."""
+    def sentences(self, subject: str, body: str) -> list[Sentence]:
+        """Return the own sentences of a mail; those without a word are left out."""
         found = (self.tokens(sentence) for sentence in prepare(subject, body, self.frame).sentences)
-        return [tokens for tokens in found if tokens]
+        return [self.sentence(tokens) for tokens in found if tokens]
+
+    def sentence(self, tokens: Sequence[Token]) -> Sentence:
+        """Find the concepts and stops among the tokens of one sentence."""
+        return Sentence(
+            tuple(tokens),
+            self._concepts.find([token.norm for token in tokens], tokens),
+            self._stops.find([token.plain for token in tokens], tokens),
+        )
 
     def tokens(self, sentence: str) -> list[Token]:
         """Normalise one sentence: spelling, region, English, stem, then phrases to one token."""
@@ -140,19 +178,11 @@ class Lexicon:
         result: list[Token] = []
         index = 0
         while index < len(norms):
-            length, norm = next(self._phrases.at(norms, index), (1, norms[index]))
+            length, norm = next(iter(self._phrases.at(norms, index)), (1, norms[index]))
             plain = norm if length > 1 else self._plain(written[index])
             result.append(Token(norm, " ".join(written[index : index + length]), plain))
             index += length
         return result
-
-    def concepts(self, tokens: Sequence[Token]) -> dict[str, str]:
-        """Return the concepts of one sentence: key to the words that showed it (the first, when several did)."""
-        return _find(self._concepts, [token.norm for token in tokens], tokens)
-
-    def stops(self, tokens: Sequence[Token]) -> dict[str, str]:
-        """Return the stops of one sentence: key to the words that showed it."""
-        return _find(self._stops, [token.plain for token in tokens], tokens)
 
     def _words(self, text: str) -> tuple[str, ...]:
         return tuple(self._norm(word) for word in split(text))
@@ -175,15 +205,6 @@ class Lexicon:
             if match is not None:
                 return self._plain_word(match[0])
         return word
-
-
-def _find(phrases: _Phrases, forms: Sequence[str], tokens: Sequence[Token]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for index in range(len(forms)):
-        for length, key in phrases.at(forms, index):
-            if key not in found:
-                found[key] = " ".join(token.written for token in tokens[index : index + length])
-    return found
 
 
 def split(text: str) -> list[str]:

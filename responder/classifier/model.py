@@ -20,7 +20,7 @@ from responder.classifier.lexicon import Lexicon
 from responder.classifier.neighbours import Neighbours
 from responder.classifier.stops import stop
 from responder.classifier.trust import Array, Logistic, Scores, also_inputs, lead_inputs, score
-from responder.classifier.vectors import Features, Floats, Vectorizer
+from responder.classifier.vectors import Floats, Vectorizer
 from responder.errors import ModelError
 
 FORMAT = 1
@@ -65,7 +65,7 @@ class Model:
             documents = [
                 self.lexicon.sentences(subject, text) for subject, text in mails[start : start + _BATCH]
             ]
-            scores = score(documents, self.vectorizer, self.lexicon, self.weights, self.neighbours)
+            scores = score(documents, self.vectorizer, self.weights, self.neighbours)
             lead = self.lead.probability(lead_inputs(scores, self.cues))
             also = self.also.probability(also_inputs(scores))
             decisions += [
@@ -225,7 +225,7 @@ def _assemble(header: dict[str, object], arrays: dict[str, np.ndarray], content:
         digest=str(header["digest"]),
         thresholds=Thresholds(**thresholds),
         lexicon=lexicon,
-        vectorizer=Vectorizer(Features(lexicon), columns, arrays["idf"]),
+        vectorizer=Vectorizer(columns, arrays["idf"]),
         weights=arrays["weights"],
         neighbours=Neighbours(*(arrays[f"near_{part}"] for part in ("starts", "rows", "values", "labels"))),
         cues=tuple(header["cues"]),  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
 """The linear layer: ridge regression of the classes on a mail's vector, with exact out-of-fold weights.
 
 Least squares has what logistic regression lacks: from one factorisation of the Gram matrix the weights without any
-group of rows follow in closed form. So every example is judged by weights that never saw its writer, at the price of a single fit.
+group of rows follow in closed form. So every example is judged by weights that never saw its writer, at the price of
+a single fit.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from responder.classifier.trust import (
     lead_inputs,
     score,
 )
-from responder.classifier.vectors import Document, Features, Floats, Vectorizer
+from responder.classifier.vectors import Document, Floats, Vectorizer
 
 VERDICTS = "verdicts"  # the "writer" of texts that staff labelled
 
@@ -75,7 +75,7 @@ def train(content: Path, labelled: Sequence[LabelledText] = (), target_error: fl
     topics = examples.topics(content)
     rows = _rows(content, lexicon, labelled)
     documents = [row.document for row in rows]
-    vectorizer = Vectorizer.fit(documents, Features(lexicon))
+    vectorizer = Vectorizer.fit(documents)
     matrix, targets = vectorizer.matrix(documents), _targets(rows, topics)
     neighbours = Neighbours.of(
         vectorizer.part(matrix, NEIGHBOUR_VIEW), vectorizer.width, (targets > 0).astype(np.int8)
@@ -87,7 +87,7 @@ def train(content: Path, labelled: Sequence[LabelledText] = (), target_error: fl
         np.array([row.weight for row in rows], dtype=np.float32),
         [row.writer for row in rows],
     )
-    judged = out_of_fold(rows, topics, vectorizer, lexicon, neighbours, fitted.without)
+    judged = out_of_fold(rows, topics, vectorizer, neighbours, fitted.without)
     cues = tuple(sorted({cue for item in judged for cue in item.scores.cues}))
     lead, also = _fit_lead(judged, cues, len(topics)), _fit_also(judged, len(topics))
     digest = content_digest(content)
@@ -135,7 +135,6 @@ def out_of_fold(
     rows: Sequence[_Row],
     topics: Sequence[str],
     vectorizer: Vectorizer,
-    lexicon: Lexicon,
     neighbours: Neighbours,
     without: dict[str, Floats],
 ) -> list[Judged]:
@@ -145,9 +144,7 @@ def out_of_fold(
         own = [row for row in rows if row.writer == writer]
         joined = _joins(own, random.Random(writer))  # noqa: S311 - a reproducible choice, not a secret
         others = [row.writer != writer for row in rows]
-        scores = score(
-            [row.document for row in [*own, *joined]], vectorizer, lexicon, weights, neighbours, others
-        )
+        scores = score([row.document for row in [*own, *joined]], vectorizer, weights, neighbours, others)
         judged += [
             Judged(item, frozenset(topics.index(label) for label in row.labels), writer, i >= len(own))
             for i, (row, item) in enumerate(zip([*own, *joined], scores, strict=True))

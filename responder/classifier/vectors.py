@@ -10,9 +10,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from responder.classifier.lexicon import Lexicon, Token
+from responder.classifier.lexicon import Sentence
 
-Sentence = Sequence[Token]
 Document = Sequence[Sentence]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -43,25 +42,16 @@ class Sparse:
         return result
 
 
-class Features:
-    """Names of the features of a document, by view. Words are cut into letter n-grams once and remembered."""
-
-    def __init__(self, lexicon: Lexicon) -> None:
-        self._lexicon = lexicon
-
-    def of(self, document: Document) -> dict[str, list[str]]:
-        """Return view to feature names, with repetitions."""
-        names: dict[str, list[str]] = {view: [] for view in VIEW_SHARE}
-        for sentence in document:
-            norms = [token.norm for token in sentence]
-            written = [token.written for token in sentence]
-            names["w"] += norms
-            names["w"] += [f"{a} {b}" for a, b in pairwise(norms)]
-            names["r"] += written
-            names["r"] += [f"{a} {b}" for a, b in pairwise(written)]
-            names["c"] += written
-            names["k"] += concept_features(self._lexicon.concepts(sentence))
-        return names
+def sentence_features(sentence: Sentence) -> dict[str, list[str]]:
+    """Return view to feature names, with repetitions; view "c" holds words, yet to be cut into letters."""
+    norms = [token.norm for token in sentence.tokens]
+    written = [token.written for token in sentence.tokens]
+    return {
+        "w": norms + [f"{a} {b}" for a, b in pairwise(norms)],
+        "r": written + [f"{a} {b}" for a, b in pairwise(written)],
+        "c": written,
+        "k": concept_features(sentence.concepts),
+    }
 
 
 def letter_ngrams(word: str) -> list[str]:
@@ -90,20 +80,21 @@ def concept_features(concepts: Iterable[str]) -> list[str]:
 class Vectorizer:
     """Feature names to columns, and their weights. Fitted once, then fixed."""
 
-    features: Features
     columns: dict[str, dict[str, int]]  # view -> feature -> column
     idf: Floats
     _ngrams: dict[str, Ints] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def fit(cls, documents: Sequence[Document], features: Features) -> Vectorizer:
+    def fit(cls, documents: Sequence[Document]) -> Vectorizer:
         """Choose the features that occur in at least two documents and weigh them by rarity."""
         seen: dict[str, Counter[str]] = {view: Counter() for view in VIEW_SHARE}
         for document in documents:
-            for view, names in features.of(document).items():
-                distinct = set(names)
-                if view == "c":
-                    distinct = {ngram for word in distinct for ngram in letter_ngrams(word)}
+            names: dict[str, set[str]] = {view: set() for view in VIEW_SHARE}
+            for sentence in document:
+                for view, found in sentence_features(sentence).items():
+                    names[view].update(found)
+            names["c"] = {ngram for word in names["c"] for ngram in letter_ngrams(word)}
+            for view, distinct in names.items():
                 seen[view].update(distinct)
         columns: dict[str, dict[str, int]] = {}
         counts: list[int] = []
@@ -112,21 +103,37 @@ class Vectorizer:
             columns[view] = {name: len(counts) + i for i, name in enumerate(kept)}
             counts.extend(counter[name] for name in kept)
         frequency = (1 + np.array(counts, dtype=np.float64)) / (1 + len(documents))
-        return cls(features, columns, (1 - np.log(frequency)).astype(np.float32))
+        return cls(columns, (1 - np.log(frequency)).astype(np.float32))
 
     @property
     def width(self) -> int:
         return len(self.idf)
 
     def matrix(self, documents: Sequence[Document]) -> Sparse:
-        """Return one row a document: sublinear term frequency x idf, each view scaled to its share."""
-        keys: list[Ints] = []
-        for row, document in enumerate(documents):
-            columns = self._columns(document)
-            keys.append(columns + row * self.width)
-        merged = np.concatenate(keys) if keys else np.empty(0, dtype=np.int64)
-        distinct, counts = np.unique(merged, return_counts=True)
-        rows, columns = np.divmod(distinct, self.width) if self.width else (distinct, distinct)
+        """Return one row a document."""
+        return self.rows([self.document(map(self.sentence, document)) for document in documents])
+
+    def sentence(self, sentence: Sentence) -> Ints:
+        """Return the columns of a sentence's features, with repetitions."""
+        names = sentence_features(sentence)
+        found: list[int] = []
+        for view in ("w", "r", "k"):
+            table = self.columns[view]
+            found += [table[name] for name in names[view] if name in table]
+        return np.concatenate([np.array(found, dtype=np.int64), *map(self._letters, names["c"])])
+
+    @staticmethod
+    def document(sentences: Iterable[Ints]) -> Ints:
+        """Return the columns of a document: no feature crosses the end of a sentence."""
+        return np.concatenate([np.empty(0, dtype=np.int64), *sentences])
+
+    def rows(self, documents: Sequence[Ints]) -> Sparse:
+        """Return sublinear term frequency x idf of each document's columns, each view scaled to its share."""
+        sizes = [len(columns) for columns in documents]
+        keys = np.concatenate([np.empty(0, dtype=np.int64), *documents])
+        keys += np.repeat(np.arange(len(documents)), sizes) * self.width
+        distinct, counts = np.unique(keys, return_counts=True)
+        rows, columns = np.divmod(distinct, max(1, self.width))
         values = (1 + np.log(counts)).astype(np.float32) * self.idf[columns]
         self._scale(rows, columns, values, len(documents))
         return Sparse(rows, columns, values, len(documents))
@@ -150,16 +157,6 @@ class Vectorizer:
         with np.errstate(divide="ignore"):
             factors = np.where(squares > 0, shares / np.sqrt(squares), 0)
         values *= factors[group].astype(np.float32)
-
-    def _columns(self, document: Document) -> Ints:
-        names = self.features.of(document)
-        found: list[int] = []
-        for view in ("w", "r", "k"):
-            table = self.columns[view]
-            found += [column for name in names[view] if (column := table.get(name)) is not None]
-        parts = [np.array(found, dtype=np.int64)]
-        parts += [self._letters(word) for word in names["c"]]
-        return np.concatenate(parts)
 
     def _letters(self, word: str) -> Ints:
         known = self._ngrams.get(word)

@@ -62,7 +62,7 @@ class DovecotBackend:
         return self.dovecot.imap(OFFICE)
 
     def smtp(self) -> SmtpServer:
-        return self.sink.server()
+        return self.sink.settings()
 
     def deliver(self, data: bytes) -> None:
         self.dovecot.deliver(data, user=OFFICE)

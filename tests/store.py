@@ -32,7 +32,9 @@ def received(connection: Connection, uid: int = 1, **values: Any) -> int:
     return int(connection.execute(select(Message.id).where(Message.uid == uid)).scalar_one())
 
 
-def ticketed(connection: Connection, uid: int = 1, ticket_id: int | None = None, **values: Any) -> tuple[int, int]:
+def ticketed(
+    connection: Connection, uid: int = 1, ticket_id: int | None = None, **values: Any
+) -> tuple[int, int]:
     """A message on a ticket of VENDOR; returns (ticket, message)."""
     message_id = received(connection, uid)
     if ticket_id is None:
@@ -84,5 +86,3 @@ def drafted(connection: Connection, ticket_id: int, message_id: int, version: in
             **values,
         },
     )
-
-

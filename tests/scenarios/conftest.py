@@ -43,5 +43,3 @@ def dovecot_office(tmp_path: Path, models: Path) -> Iterator[Installation]:
     require_dovecot()
     with Dovecot((OFFICE,)) as dovecot, FaultySmtp() as sink:
         yield Installation(tmp_path / "office", DovecotBackend(dovecot, sink), models)
-
-

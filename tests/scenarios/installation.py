@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -16,10 +17,12 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+from unittest import mock
 
 from imapclient import IMAPClient
 
+from responder.cli import main
 from responder.config import ImapServer, SmtpServer
 from responder.pipeline.office import make_key
 from tests.faulty_smtp import FaultySmtp
@@ -47,6 +50,14 @@ class Backend(Protocol):
     def deliver(self, data: bytes) -> None: ...
 
     def received_by(self, address: str) -> list[bytes]: ...
+
+
+class Ended(NamedTuple):
+    """A command that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 class DovecotBackend:
@@ -92,7 +103,11 @@ class MailDevelBackend:
         with signed_in(self.server.imap(address)) as client:
             client.select_folder("INBOX", readonly=True)
             uids = client.search("ALL")
-            return [item[b"BODY[]"] for _, item in sorted(client.fetch(uids, ["BODY.PEEK[]"]).items())] if uids else []
+            return (
+                [item[b"BODY[]"] for _, item in sorted(client.fetch(uids, ["BODY.PEEK[]"]).items())]
+                if uids
+                else []
+            )
 
 
 @contextlib.contextmanager
@@ -160,19 +175,30 @@ sent = "{SENT}"
         return [sys.executable, "-m", "responder", *arguments, "--config", str(self.config)]
 
     def run(
-        self, *arguments: str, status: int | None = 0, stdin: str = "", environment: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run one command to its end; assert its exit status unless `status` is None."""
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=ROOT,
-            env={**os.environ, **(environment or {})},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        self,
+        *arguments: str,
+        status: int | None = 0,
+        stdin: str = "",
+        environment: dict[str, str] | None = None,
+    ) -> Ended:
+        """Run one command to its end through the real entry point; assert its exit status unless `status` is None.
+
+        In this process: starting an interpreter for each of some hundred commands would double the tests' time.
+        """
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.object(sys, "argv", ["responder", *arguments, "--config", str(self.config)]),
+            mock.patch.object(sys, "stdin", io.StringIO(stdin)),
+            mock.patch.dict(os.environ, environment or {}),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                main()
+                code = 0
+            except SystemExit as exit_:
+                code = exit_.code if isinstance(exit_.code, int) else int(bool(exit_.code))
+        done = Ended(code, out.getvalue(), err.getvalue())
         if status is not None:
             assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -190,7 +216,14 @@ sent = "{SENT}"
         return answer
 
     def deliver(
-        self, subject: str, body: str, *, sender: str = VENDOR, name: str = "Ratna Dewi", authenticated: bool = True, **more: Any
+        self,
+        subject: str,
+        body: str,
+        *,
+        sender: str = VENDOR,
+        name: str = "Ratna Dewi",
+        authenticated: bool = True,
+        **more: Any,
     ) -> str:
         """Deliver a vendor's mail, stamped by the receiving server; returns its Message-ID."""
         self.number += 1
@@ -246,7 +279,9 @@ sent = "{SENT}"
         with signed_in(self.backend.imap()) as client:
             client.select_folder(name, readonly=True)
             uids = client.search("ALL")
-            return [item[b"FLAGS"] for _, item in sorted(client.fetch(uids, ["FLAGS"]).items())] if uids else []
+            return (
+                [item[b"FLAGS"] for _, item in sorted(client.fetch(uids, ["FLAGS"]).items())] if uids else []
+            )
 
 
 def parsed(data: bytes) -> EmailMessage:

@@ -47,8 +47,18 @@ MAILS = {
 }
 SAID = {
     "pendaftaran-lintas-lpse": ["terlebih dahulu mendaftar online di LPSE Kementerian Perindustrian"],
-    "pendaftaran-penyedia": ["www.lpse.kemenperin.go.id", "KTP Direktur", "NPWP perusahaan", "[belum dikonfirmasi: "],
-    "ganti-email": ["Surat permohonan penggantian e-mail", "KTP direktur", "SIUP/NIB", "[belum dikonfirmasi: "],
+    "pendaftaran-penyedia": [
+        "www.lpse.kemenperin.go.id",
+        "KTP Direktur",
+        "NPWP perusahaan",
+        "[belum dikonfirmasi: ",
+    ],
+    "ganti-email": [
+        "Surat permohonan penggantian e-mail",
+        "KTP direktur",
+        "SIUP/NIB",
+        "[belum dikonfirmasi: ",
+    ],
     "lupa-password": ["klik lupa password", "spam", '"strong"'],
     "agregasi-data-penyedia": ["sikap.lkpp.go.id", "Klik disini untuk melakukan aktivasi akun Penyedia"],
     "ganti-alamat": ["Surat permohonan penggantian alamat domisili", "Akta Perubahan Terakhir"],
@@ -89,7 +99,12 @@ def test_a_draft_is_a_proper_letter_in_the_thread(office: Installation) -> None:
     assert draft["Subject"].startswith("Re: ") and "[LPSE-000001-" in draft["Subject"]
     assert draft["Auto-Submitted"] is None
     text = plain_text(draft)
-    for words in ("Yth. Bapak/Ibu Ratna Dewi", "Dengan hormat", "LPSE Kementerian Perindustrian", "pukul 08.00-16.00"):
+    for words in (
+        "Yth. Bapak/Ibu Ratna Dewi",
+        "Dengan hormat",
+        "LPSE Kementerian Perindustrian",
+        "pukul 08.00-16.00",
+    ):
         assert words in text
     assert "tidak pernah meminta password" in " ".join(text.split())
     assert "tidak dipungut biaya" in " ".join(text.split())
@@ -108,7 +123,7 @@ def test_several_topics_in_one_mail_give_one_reply_with_numbered_sections(office
     if sorted(ticket["topics"]) != ["ganti-alamat", "ganti-email"]:
         office.run("retopic", "1", "ganti-alamat", "ganti-email")
     (draft,) = office.drafts_of(1)
-    assert "1. Pergantian" in draft["text"] and "2. Pergantian" in draft["text"]
+    assert "Bagian 1: Pergantian" in draft["text"] and "Bagian 2: Pergantian" in draft["text"]
 
 
 def test_an_english_mail_gets_the_indonesian_answer_with_one_english_line_above(office: Installation) -> None:

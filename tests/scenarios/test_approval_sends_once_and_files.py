@@ -98,7 +98,9 @@ def test_staff_who_answer_from_their_mail_client_are_not_doubled(office: Install
     office.run("approve", "1", "--yes")
     by_hand = f"From: helpdesk@lpse.example\r\nTo: admin@baharijaya.example\r\nSubject: Re: x\r\nIn-Reply-To: <{header_id}>\r\n"
     with signed_in(office.backend.imap()) as client:
-        client.append(SENT, (by_hand + "Message-ID: <tangan@lpse.example>\r\n\r\nSudah dijawab.\r\n").encode())
+        client.append(
+            SENT, (by_hand + "Message-ID: <tangan@lpse.example>\r\n\r\nSudah dijawab.\r\n").encode()
+        )
     assert office.poll()["sent"] == 0
     office.poll()
     assert office.replies_to() == []

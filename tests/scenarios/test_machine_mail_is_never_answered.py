@@ -54,7 +54,11 @@ def test_a_person_is_answered_automatically_once_and_only_once(auto_office: Inst
     assert reply["X-Auto-Response-Suppress"] == "All"
     assert reply["X-LPSE-Loop"]
     assert "klik lupa password" in plain_text(reply)
-    auto_office.deliver("Re: " + reply["Subject"], "Masih belum bisa, mohon info cara reset password lagi", headers={"In-Reply-To": reply["Message-ID"]})
+    auto_office.deliver(
+        "Re: " + reply["Subject"],
+        "Masih belum bisa, mohon info cara reset password lagi",
+        headers={"In-Reply-To": reply["Message-ID"]},
+    )
     auto_office.deliver("password", "Bagaimana cara reset password akun LPSE karena saya lupa?")
     assert auto_office.poll()["sent"] == 0
     assert len(auto_office.replies_to()) == 1
@@ -70,7 +74,9 @@ def test_an_unauthenticated_sender_waits_for_a_person(auto_office: Installation)
 
 def test_an_acknowledgement_repeats_nothing_of_the_mail(auto_office: Installation) -> None:
     """Rule 36."""
-    auto_office.deliver("Beli obat murah di sini", "Akun kami dinonaktifkan oleh admin, kenapa? kunjungi situs-jahat.example")
+    auto_office.deliver(
+        "Beli obat murah di sini", "Akun kami dinonaktifkan oleh admin, kenapa? kunjungi situs-jahat.example"
+    )
     assert auto_office.poll()["sent"] == 1
     (reply,) = auto_office.replies_to()
     assert reply["Auto-Submitted"] == "auto-replied"
@@ -120,7 +126,10 @@ def test_the_same_mail_again_is_not_answered_again(auto_office: Installation) ->
     auto_office.backend.deliver(mail)
     auto_office.backend.deliver(mail)
     round_ = auto_office.poll()
-    assert sorted(row["result"] for row in round_["handled"]) in (["automatic", "duplicate"], ["approval", "duplicate"])
+    assert sorted(row["result"] for row in round_["handled"]) in (
+        ["automatic", "duplicate"],
+        ["approval", "duplicate"],
+    )
     assert len(auto_office.tickets()) == 1
 
 

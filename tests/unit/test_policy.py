@@ -70,7 +70,9 @@ def test_a_mail_without_a_reply_address_is_flagged() -> None:
 
 def test_an_acknowledgement_needs_screening_auto_and_the_switches() -> None:
     """Rule 36: rule 18 does not apply to it."""
-    staff = replace(ALLOWED, decision=replace(DECISION, outcome=Outcome.STAFF, topics=()), acknowledgements=True)
+    staff = replace(
+        ALLOWED, decision=replace(DECISION, outcome=Outcome.STAFF, topics=()), acknowledgements=True
+    )
     assert decide(staff).acknowledge
     assert not decide(replace(staff, acknowledgements=False)).acknowledge
     assert not decide(replace(staff, screening=replace(SCREENING, verdict=Verdict.DRAFT))).acknowledge

@@ -204,7 +204,8 @@ class Report:
         for item in self.reliability():
             bar = "#" * round(item.right * _BAR)
             lines.append(
-                f"{item.low:.1f}-{item.high:.1f} {item.mails:>5} mails  said {item.confidence:.2f}  is {item.right:.2f} {bar}"
+                f"{item.low:.1f}-{item.high:.1f} {item.mails:>5} mails  said {item.confidence:.2f}"
+                f"  is {item.right:.2f} {bar}"
             )
         return "\n".join(lines)
 
@@ -212,7 +213,8 @@ class Report:
         lines = ["Risk and coverage (surest mails first, best topic only)"]
         for coverage, risk, confidence in self.risk_coverage():
             lines.append(
-                f"coverage {coverage:.2f}  errors {risk:6.1%}  confidence >= {confidence:.3f} {'#' * round(risk * _BAR)}"
+                f"coverage {coverage:.2f}  errors {risk:6.1%}  confidence >= {confidence:.3f}"
+                f" {'#' * round(risk * _BAR)}"
             )
         return "\n".join(lines)
 
@@ -255,11 +257,13 @@ def _share(part: int, whole: int) -> float:
 
 
 def _table(figures: Figures) -> str:
+    staff = figures.mails - figures.in_scope
+    bound = f"error at most {figures.error_bound:.3f}, exact 95 % bound"
     return "\n".join(
         [
-            f"mails                 {figures.mails} ({figures.in_scope} in scope, {figures.mails - figures.in_scope} for staff)",
+            f"mails                 {figures.mails} ({figures.in_scope} in scope, {staff} for staff)",
             f"answered (auto)       {figures.answered}, {figures.wrong} wrongly",
-            f"auto precision        {figures.precision:.3f} (error at most {figures.error_bound:.3f}, exact 95 % bound)",
+            f"auto precision        {figures.precision:.3f} ({bound})",
             f"coverage of in-scope  {figures.coverage:.3f}",
             f"out-of-scope leak     {figures.leak:.3f}",
             f"complete              {figures.complete:.3f}",

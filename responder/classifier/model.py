@@ -159,10 +159,13 @@ def decide(
         return _decision(Outcome.DRAFT, tuple(topics[i] for i in likely), confidence, halted)
     if seconds:
         return _decision(Outcome.DRAFT, tuple(topics[i] for i in likely), confidence, reasons.SECOND_TOPIC)
-    if lead[first] >= thresholds.auto:
+    if lead[first] >= thresholds.auto and scores.words >= _SHORTEST_ANSWERED:
         return _decision(Outcome.AUTO, (topics[first],), confidence, reasons.SURE)
     return _decision(Outcome.DRAFT, tuple(topics[i] for i in likely), confidence, reasons.UNSURE)
 
+
+# One word names a subject and asks nothing: "verifikasi" may be anything.
+_SHORTEST_ANSWERED = 2
 
 # A topic scores -1 where nothing of it is found and +1 where all is; staff mails of the field stay well above this.
 _UNLIKE_ANYTHING = -0.6

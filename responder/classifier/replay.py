@@ -34,7 +34,8 @@ class Comparison:
         """Render one line a change."""
         lines = [f"{self.mails} mails, {len(self.changes)} decided differently"]
         lines += [
-            f"{'!' if change.risky else ' '} {change.index + 1:>5}  {_short(change.before)} -> {_short(change.after)}  {change.subject}"
+            f"{'!' if change.risky else ' '} {change.index + 1:>5}  {_short(change.before)} -> {_short(change.after)}"
+            f"  {change.subject}"
             for change in self.changes
         ]
         return "\n".join(lines)

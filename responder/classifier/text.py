@@ -13,7 +13,7 @@ MAX_CHARACTERS = 20_000
 
 _SUBJECT_PREFIX = re.compile(r"^\s*(?:(?:re|fwd?|bls|balas|trs|teruskan|perihal|hal|subject)\s*:\s*)+", re.I)
 _QUOTE_MARK = re.compile(r"^\s*>")
-_SEPARATOR = re.compile(r"^[\s\-_=*#~]{3,}$")
+_SEPARATOR = re.compile(r"^\s*[-_=*#~]{3,}[\s\-_=*#~]*$")
 _REPLY_LINE = re.compile(
     r"^\s*(?:pada\b.{0,200}\b(?:menulis|wrote)\s*:|on\b.{0,200}\bwrote\s*:|.{0,100}<\S+@\S+>\s*(?:menulis|wrote)\s*:)\s*$",
     re.I,
@@ -23,6 +23,10 @@ _HEADER_LINE = re.compile(
     r"^\s*\*?(?:from|dari|sent|dikirim|to|kepada|cc|date|tanggal|subject|perihal|hal)\*?\s*:", re.I
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?<=\?)(?=\w)|\n+")
+# Their full stop ends no sentence.
+_ABBREVIATION = re.compile(
+    r"\b(yth|jl|jln|no|bpk|sdr|sdri|pt|cv|dr|ir|drs|tn|ny|tgl|telp|kab|kec|kel)\.", re.I
+)
 _WORD = re.compile(r"\w+")
 _ADDRESSEE = (
     r"(?:pak|bpk|bapak|bu|ibu|mas|mbak|mba|kak|kakak|bang|min|mimin|admin|gan|sir|madam|team|tim|helpdesk|lpse|"
@@ -60,7 +64,7 @@ class Frame:
                 rf"^\W*{greeting}\b[.]?(?:[ ]+{_ADDRESSEE}\b[./]?)*(?:[^,.!?\n]{{0,60}},|\W*$|\W+)?", re.I
             ),
             closing=re.compile(rf"^\W*{_either(phrases['penutup'])}\b", re.I),
-            courtesy=re.compile(rf"^\W*{_either(phrases['basa_basi'])}\b", re.I),
+            courtesy=re.compile(rf"^\W*{_either(phrases['basa_basi'])}(?:nya)?\b", re.I),
             label=re.compile(rf"^\W*{_either(phrases['label_tanda_tangan'])}\s*[.]?\s*[:.]", re.I),
             disclaimer=re.compile(rf"^\W*{_either(phrases['penafian'])}\b", re.I),
             quote=re.compile(rf"^\W*{_either(phrases['kutipan'])}\W*$", re.I),
@@ -128,7 +132,7 @@ def _content(lines: Sequence[str], frame: Frame) -> list[str]:
         if line.rstrip() == "--" or frame.disclaimer.match(line):
             closed = True
             continue
-        for raw in _SENTENCE_END.split(line):
+        for raw in _SENTENCE_END.split(_ABBREVIATION.sub(r"\1", line)):
             sentence = frame.greeting.sub("", raw, count=1).strip()
             if not _WORD.search(sentence):
                 continue

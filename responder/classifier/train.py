@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from responder.classifier import examples, ridge, words
@@ -89,20 +90,21 @@ def train(content: Path, labelled: Sequence[LabelledText] = (), target_error: fl
     )
     judged = out_of_fold(rows, topics, vectorizer, neighbours, fitted.without)
     cues = tuple(sorted({cue for item in judged for cue in item.scores.cues}))
-    lead, also = _fit_lead(judged, cues, len(topics)), _fit_also(judged, len(topics))
+    lessons = _Lessons.of(judged, cues, len(topics))
+    everyone = np.ones(len(judged), dtype=bool)
     digest = content_digest(content)
     return Model(
         topics=topics,
         version=f"{FORMAT}-{digest[:12]}",
         digest=digest,
-        thresholds=_thresholds(judged, topics, cues, target_error),
+        thresholds=_thresholds(judged, lessons, topics, target_error),
         lexicon=lexicon,
         vectorizer=vectorizer,
         weights=fitted.weights,
         neighbours=neighbours,
         cues=cues,
-        lead=lead,
-        also=also,
+        lead=lessons.fit_lead(everyone),
+        also=lessons.fit_also(everyone),
         content=content,
     )
 
@@ -170,29 +172,44 @@ def _joins(rows: Sequence[_Row], chance: random.Random) -> list[_Row]:
     return joined
 
 
-def _fit_lead(judged: Sequence[Judged], cues: Sequence[str], topics: int) -> Logistic:
-    inputs = lead_inputs([item.scores for item in judged], cues)
-    right = np.array([[topic in item.topics for topic in range(topics)] for item in judged])
-    return _logistic(inputs.reshape(-1, inputs.shape[2]), right.ravel())
+@dataclass(frozen=True, slots=True)
+class _Lessons:
+    """The inputs of both logistic models for every judged text, and what was right."""
+
+    lead: Array  # (texts, topics, features)
+    also: Array
+    right: npt.NDArray[np.bool_]  # (texts, topics)
+    second: npt.NDArray[np.bool_]  # (texts, topics): in scope, and not the leading topic
+
+    @classmethod
+    def of(cls, judged: Sequence[Judged], cues: Sequence[str], topics: int) -> _Lessons:
+        scores = [item.scores for item in judged]
+        leading = np.array([int(item.whole[:-1].argmax()) for item in scores])
+        scoped = np.array([bool(item.topics) for item in judged])
+        return cls(
+            lead=lead_inputs(scores, cues),
+            also=also_inputs(scores),
+            right=np.array([[topic in item.topics for topic in range(topics)] for item in judged]),
+            second=scoped[:, None] & (leading[:, None] != np.arange(topics)),
+        )
+
+    def fit_lead(self, chosen: npt.NDArray[np.bool_]) -> Logistic:
+        return _logistic(self.lead[chosen].reshape(-1, self.lead.shape[2]), self.right[chosen].ravel())
+
+    def fit_also(self, chosen: npt.NDArray[np.bool_]) -> Logistic:
+        keep = self.second & chosen[:, None]
+        return _logistic(self.also[keep], self.right[keep])
 
 
-def _fit_also(judged: Sequence[Judged], topics: int) -> Logistic:
-    chosen = [item for item in judged if item.topics]
-    inputs = also_inputs([item.scores for item in chosen])
-    keep = np.array([[t != int(item.scores.whole[:-1].argmax()) for t in range(topics)] for item in chosen])
-    right = np.array([[t in item.topics for t in range(topics)] for item in chosen])
-    return _logistic(inputs[keep], right[keep])
-
-
-def _logistic(inputs: Array, right: np.ndarray) -> Logistic:
+def _logistic(inputs: Array, right: npt.NDArray[np.bool_]) -> Logistic:
     mean, scale = inputs.mean(axis=0), inputs.std(axis=0)
     scale[scale == 0] = 1
-    fitted = LogisticRegression(C=1.0, max_iter=500, tol=1e-6).fit((inputs - mean) / scale, right)
+    fitted = LogisticRegression(C=1.0, solver="newton-cholesky").fit((inputs - mean) / scale, right)
     return Logistic(mean, scale, fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0]))
 
 
 def _thresholds(
-    judged: Sequence[Judged], topics: Sequence[str], cues: Sequence[str], target_error: float
+    judged: Sequence[Judged], lessons: _Lessons, topics: Sequence[str], target_error: float
 ) -> Thresholds:
     """Choose the lowest automatic threshold whose error rate, by the exact bound, is within the target.
 
@@ -201,28 +218,29 @@ def _thresholds(
     confidences: list[float] = []
     wrong: list[bool] = []
     open_gate = Thresholds(0.0, 0.0, _SECOND, target_error, 0, 0, 1.0)
-    for writer in sorted({item.writer for item in judged}):
-        others = [item for item in judged if item.writer != writer]
-        own = [item for item in judged if item.writer == writer and not item.joined]
-        if not others or not own:
+    writers = np.array([item.writer for item in judged])
+    joined = np.array([item.joined for item in judged])
+    for writer in sorted(set(writers)):
+        others, own = writers != writer, (writers == writer) & ~joined
+        if not others.any():
             continue
-        lead = _fit_lead(others, cues, len(topics)).probability(
-            lead_inputs([item.scores for item in own], cues)
-        )
-        also = _fit_also(others, len(topics)).probability(also_inputs([item.scores for item in own]))
-        for i, item in enumerate(own):
-            decision = decide(item.scores, lead[i], also[i], topics, open_gate)
+        lead = lessons.fit_lead(others).probability(lessons.lead[own])
+        also = lessons.fit_also(others).probability(lessons.also[own])
+        for index, row in enumerate(np.flatnonzero(own)):
+            decision = decide(judged[int(row)].scores, lead[index], also[index], topics, open_gate)
             if decision.outcome is Outcome.AUTO:
                 confidences.append(max(decision.confidence.values()))
-                wrong.append({topics.index(slug) for slug in decision.topics} != item.topics)
+                wrong.append({topics.index(slug) for slug in decision.topics} != judged[int(row)].topics)
     return _lowest_proven(np.array(confidences), np.array(wrong, dtype=bool), target_error)
 
 
-def _lowest_proven(confidences: Array, wrong: np.ndarray, target_error: float) -> Thresholds:
+def _lowest_proven(confidences: Array, wrong: npt.NDArray[np.bool_], target_error: float) -> Thresholds:
     for step in range(_STEPS):
         auto = round(0.5 + 0.5 * step / _STEPS, 4)
         above = confidences >= auto
         errors, sample = int(wrong[above].sum()), int(above.sum())
+        if errors > target_error * sample:
+            continue
         bound = upper_bound(errors, sample)
         if bound <= target_error:
             return Thresholds(auto, _DRAFT, _SECOND, target_error, sample, errors, bound)

@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 # Share of each view in the squared length of a document's vector. Words carry the meaning once they are
 # normalised; letters catch what the word lists miss; concepts tell near misses apart.
 VIEW_SHARE = {"w": 0.3, "r": 0.2, "c": 0.3, "k": 0.2}
-_SHORTEST_NGRAM, _LONGEST_NGRAM = 2, 5
+_SHORTEST_NGRAM, _LONGEST_NGRAM = 3, 5
 _MIN_DOCUMENTS = 2  # a feature seen once cannot carry over to another mail
 
 
@@ -154,7 +154,7 @@ class Vectorizer:
         group = rows * views + np.searchsorted(self._ends(), columns, side="right")
         squares = np.bincount(group, weights=values.astype(np.float64) ** 2, minlength=height * views)
         shares = np.tile(np.sqrt(np.array([VIEW_SHARE[view] for view in self.columns])), height)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             factors = np.where(squares > 0, shares / np.sqrt(squares), 0)
         values *= factors[group].astype(np.float32)
 

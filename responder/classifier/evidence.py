@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,9 +24,11 @@ def topic_evidence(
     """
     if not document:
         return ()
-    whole = float(vectorizer.matrix([document]).times(weights)[0, column])
-    spoken: dict[str, float] = defaultdict(float)
-    for word in {token.written for sentence in document for token in sentence.tokens}:
+    row = vectorizer.matrix([document])
+    share = dict(zip(row.columns.tolist(), (row.values * weights[row.columns, column]).tolist(), strict=True))
+    whole = float(row.times(weights)[0, column])
+    spoken: dict[str, float] = {}
+    for word in sorted({token.written for sentence in document for token in sentence.tokens}):
         rest = [
             lexicon.sentence([token for token in sentence.tokens if token.written != word])
             for sentence in document
@@ -35,10 +36,9 @@ def topic_evidence(
         spoken[word] = whole - float(vectorizer.matrix([rest]).times(weights)[0, column])
     for sentence in document:
         for key, written in sentence.concepts.items():
-            name = f"{lexicon.label(key)} ({written})"
             index = vectorizer.columns["k"].get(key)
             if index is not None:
-                spoken.setdefault(name, float(weights[index, column] * vectorizer.idf[index]))
+                spoken.setdefault(f"{lexicon.label(key)} ({written})", share[index])
     ranked = sorted(spoken.items(), key=lambda item: (-abs(item[1]), item[0]))
     return tuple(Evidence(words, round(weight, 4)) for words, weight in ranked[:_SHOWN_EVIDENCE])
 

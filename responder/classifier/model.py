@@ -193,7 +193,7 @@ def content_digest(content: Path) -> str:
 def load(path: Path, content: Path) -> Model:
     """Read a model file. Raises ModelError, one line, when it is missing, corrupt, or stale against `content`."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays["header"].tobytes().decode())
         if header["format"] != FORMAT:

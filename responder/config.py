@@ -110,8 +110,6 @@ class Folders(_Section):
     inbox: str = "INBOX"
     drafts: str = ""
     sent: str = ""
-    approved: str = ""
-    rejected: str = ""
 
 
 class MailboxConfig(_Section):
@@ -154,7 +152,6 @@ class Service(_Section):
     days: str = Field(default="Senin-Jumat", min_length=1)  # service days, as vendors read them
     opens: time = time(8, 0)
     closes: time = time(16, 0)
-    language: Literal["id", "en"] = "id"
 
     @field_validator("time_zone")
     @classmethod
@@ -220,15 +217,6 @@ class Schedule(_Section):
         return value
 
 
-class Web(_Section):
-    listen: str = "127.0.0.1:8025"
-
-
-class Retention(_Section):
-    raw_days: int = Field(default=365, ge=1)
-    ticket_days: int = Field(default=1825, ge=1)
-
-
 class Limits(_Section):
     message_bytes: int = Field(default=32 * 1024 * 1024, ge=64 * 1024)
     raw_kept_bytes: int = Field(default=256 * 1024, ge=64 * 1024)  # whole raw mail kept up to this
@@ -253,8 +241,6 @@ class Settings(BaseSettings):
     database: Database = Field(default_factory=Database)
     policy: Policy = Field(default_factory=Policy)
     schedule: Schedule = Field(default_factory=Schedule)
-    web: Web = Field(default_factory=Web)
-    retention: Retention = Field(default_factory=Retention)
     limits: Limits = Field(default_factory=Limits)
     logging: Logging = Field(default_factory=Logging)
 

@@ -24,7 +24,8 @@ from responder.mail.screen import screen
 from responder.pipeline.handling import classified_text
 
 BATCH = 32
-_FROM_LINE = re.compile(rb"(?:\A|\n\r?\n)(From [^\r\n]*\d\d:\d\d[^\r\n]*\r?\n)")
+# A separator has an address and a time, and a header follows; "From here on" in a text has not (RFC 4155, appendix A).
+_FROM_LINE = re.compile(rb"(?:\A|\n)(From [^\s]{1,320} [^\r\n]{0,80}\d\d:\d\d[^\r\n]{0,80}\r?\n)(?=[!-9;-~]+:)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from responder.classifier.model import load_or_train
+from responder.paths import shipped
 from tests.faulty_smtp import FaultySmtp
 from tests.servers import DOVECOT, Dovecot, MailDevel
 
@@ -47,6 +50,14 @@ def dovecot_tls() -> Iterator[Dovecot]:
     require_dovecot()
     with Dovecot(tls=True) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models as `state/models` holds them: the shipped content's, trained once."""
+    folder = tmp_path_factory.mktemp("models")
+    load_or_train(shipped("content"), folder / "kemenperin")
+    return folder
 
 
 @pytest.fixture

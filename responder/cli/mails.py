@@ -42,13 +42,16 @@ def inspect(
         bool,
         typer.Option("--trust", help="Take rules 10 (addressed to us), 14 (authenticated), 16 (age) as met."),
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also show the words that decided and the nearest examples.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what the machine sees in mails, and why it would or would not answer."""
     from responder.inspection import Inspector
 
     content, setting = _live_setting(config, trust)
-    with Inspector(setting, lambda: _classifier(content)) as inspector:
+    with Inspector(setting, lambda: _classifier(content, config), explain=explain) as inspector:
         for row in inspector.inspect([Path(path) if path != "-" else None for path in paths]):
             if as_json:
                 say_json(row.as_json())
@@ -64,7 +67,7 @@ def classify(
     content: ModelOption = None,
 ) -> None:
     """Decide on the topics of each JSON line; one JSON line out for each in, in order."""
-    model = _classifier(content or _content(config))
+    model = _classifier(content or _content(config), config)
     with _open(file) as lines:
         for batch in _batches(lines, 256):
             rows = [_json_row(line, number) for number, line in batch]
@@ -97,7 +100,7 @@ def evaluate(
 
     with _open(file) as lines:
         rows = [_json_row(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
-    report = evaluation.evaluate(_classifier(content or _content(config)), rows)
+    report = evaluation.evaluate(_classifier(content or _content(config), config), rows)
     say(report.text())
     if plots is not None:
         for path in evaluation.plots(report, plots):
@@ -130,7 +133,7 @@ def _model_directory(config: Path) -> Path | None:
     return options.state.directory / "models" / next(iter(options.mailboxes))
 
 
-def _classifier(content: Path, config: Path = DEFAULT_CONFIG) -> Classifier:
+def _classifier(content: Path, config: Path) -> Classifier:
     cache = _model_directory(config)
     if cache is None:
         from responder.classifier.train import train as train_model

@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from responder.classifier.decision import Decision
 from responder.mail.message import IncomingMail, Screening
+from responder.tickets.ledger import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Case:
     mail: IncomingMail
     screening: Screening
     decision: Decision | None  # None where no person wrote the mail
-    known: Any = None  # an earlier message (id, ticket_id) with the same identity
+    known: Known | None = None  # an earlier message with the same identity
 
 
 @dataclass(frozen=True, slots=True)

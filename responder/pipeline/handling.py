@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Row
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from responder.classifier.decision import Decision
 from responder.errors import ContentError, ModelError, ResponderError, UnreadableMail
@@ -27,9 +27,10 @@ from responder.pipeline import ticketing
 from responder.pipeline.case import Case, Handled, handled
 from responder.pipeline.intake import unpack
 from responder.pipeline.office import Office
-from responder.tickets import audit, ledger, lifecycle, switches, threading
+from responder.tickets import audit, claims, ledger, lifecycle, switches, threading
 from responder.tickets.database import Database
-from responder.tickets.status import Disposition, ReplyStatus, TicketStatus
+from responder.tickets.ledger import Known
+from responder.tickets.status import Disposition, Filing, TicketStatus
 
 log = structlog.get_logger("responder.handling")
 
@@ -76,6 +77,7 @@ class Handler:
                     continue
                 case = Case(row, mail, screenings[row.id], decisions.get(row.id), known.get(row.identity))
                 done.append(self._write(connection, office, switched, case, now))
+                known.setdefault(row.identity, Known(row.id, done[-1].ticket_id))
         return done
 
     def _read(self, rows: Sequence[Row[Any]]) -> list[IncomingMail | UnreadableMail]:
@@ -126,9 +128,12 @@ class Handler:
         try:
             with connection.begin_nested():
                 return _handle_one(connection, office, switched, case, now)
-        except (SQLAlchemyError, ContentError, ModelError):
+        except (ContentError, ModelError):
             raise
         except Exception as error:
+            # DataError is about the values of this mail; every other database error is about the database.
+            if isinstance(error, SQLAlchemyError) and not isinstance(error, DataError):
+                raise
             if not isinstance(error, ResponderError):
                 log.exception("mail could not be handled", message=case.row.id)
             state = ledger.failed_attempt(connection, case.row.id, str(error) or type(error).__name__, now)
@@ -196,14 +201,14 @@ def _bounce(connection: Connection, case: Case, seen: dict[str, Any], now: datet
         return handled(case, "ignored", why=why)
     ledger.finish(connection, case.row.id, Disposition.TICKETED, ticket_id=reply.ticket_id, **seen)
     words = next((one.diagnostic or one.status for one in report.recipients), "")
+    # Whatever the report says, our Message-ID in it proves that the server had taken the mail (rule 75).
+    claims.proved_sent(connection, reply.id, "named in a delivery report", now, Filing.PENDING)
     if report.recipients and not report.failed:
         entry = audit.Entry(
             reply.ticket_id, audit.MACHINE, "delivery_note", {"reply": reply.id, "answer": words}
         )
         audit.record(connection, [entry], now)
         return handled(case, "note", reply.ticket_id, why="delivery note, not a failure")
-    # A bounce of our Message-ID proves that the server had taken the mail.
-    lifecycle.move_reply(connection, reply.id, ReplyStatus.UNCERTAIN, ReplyStatus.SENT, sent_at=now)
     lifecycle.mark_undelivered(connection, reply.id, words or "undelivered")
     switches.note_address(connection, reply.recipient, f"balasan kami kembali: {words}".strip(": "), now)
     why = f"Balasan tidak sampai ke {reply.recipient}: {words or 'ditolak'}"

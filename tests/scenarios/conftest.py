@@ -8,19 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from responder.classifier.model import load_or_train
 from tests.conftest import require_dovecot
 from tests.faulty_smtp import FaultySmtp
-from tests.scenarios.installation import OFFICE, ROOT, DovecotBackend, Installation, MailDevelBackend
+from tests.scenarios.installation import OFFICE, DovecotBackend, Installation, MailDevelBackend
 from tests.servers import Dovecot, MailDevel
-
-
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped content's model, trained once."""
-    folder = tmp_path_factory.mktemp("models")
-    load_or_train(ROOT / "content", folder / "kemenperin")
-    return folder
 
 
 @pytest.fixture(params=["mail-devel", "dovecot"])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -17,14 +15,13 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
-from unittest import mock
+from typing import Any, Protocol
 
 from imapclient import IMAPClient
 
-from responder.cli import main
 from responder.config import ImapServer, SmtpServer
 from responder.pipeline.office import make_key
+from tests import command
 from tests.faulty_smtp import FaultySmtp
 from tests.mails import build_mail
 from tests.servers import HOST, PASSWORD, Dovecot, MailDevel
@@ -50,14 +47,6 @@ class Backend(Protocol):
     def deliver(self, data: bytes) -> None: ...
 
     def received_by(self, address: str) -> list[bytes]: ...
-
-
-class Ended(NamedTuple):
-    """A command that has ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 class DovecotBackend:
@@ -171,7 +160,7 @@ sent = "{SENT}"
 """
         )
 
-    def command(self, *arguments: str) -> list[str]:
+    def arguments(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "responder", *arguments, "--config", str(self.config)]
 
     def run(
@@ -180,25 +169,14 @@ sent = "{SENT}"
         status: int | None = 0,
         stdin: str = "",
         environment: dict[str, str] | None = None,
-    ) -> Ended:
+    ) -> command.Ended:
         """Run one command to its end through the real entry point; assert its exit status unless `status` is None.
 
         In this process: starting an interpreter for each of some hundred commands would double the tests' time.
         """
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            mock.patch.object(sys, "argv", ["responder", *arguments, "--config", str(self.config)]),
-            mock.patch.object(sys, "stdin", io.StringIO(stdin)),
-            mock.patch.dict(os.environ, environment or {}),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-        ):
-            try:
-                main()
-                code = 0
-            except SystemExit as exit_:
-                code = exit_.code if isinstance(exit_.code, int) else int(bool(exit_.code))
-        done = Ended(code, out.getvalue(), err.getvalue())
+        done = command.run(
+            *arguments, "--config", str(self.config), stdin=stdin.encode(), environment=environment
+        )
         if status is not None:
             assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -206,7 +184,7 @@ sent = "{SENT}"
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command that goes on; the caller ends it."""
         return subprocess.Popen(
-            self.command(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            self.arguments(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
     def poll(self, status: int | None = 0) -> dict[str, Any]:
@@ -294,7 +272,7 @@ def plain_text(mail: EmailMessage) -> str:
     part = mail.get_body(("plain",))
     assert part is not None
     text: str = part.get_content()
-    return text
+    return text.replace("\r\n", "\n")
 
 
 def kill(process: subprocess.Popen[str]) -> None:

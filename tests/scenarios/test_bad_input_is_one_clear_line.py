@@ -55,7 +55,7 @@ def test_a_missing_configuration(dovecot_office: Installation) -> None:
     ("file", "old", "new"),
     [
         ("templates/replies/answer.txt.j2", "", "{{ tidak_ada }}"),
-        ("content/lupa-password/answer.md", "title:", "titel:"),
+        ("content/lupa-password/answer.md", "review_by: 2", "review_by: besok 2"),
     ],
 )
 def test_broken_content_or_template_keeps_the_mail_until_it_is_mended(

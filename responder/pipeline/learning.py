@@ -1,0 +1,72 @@
+"""Learning: what staff decided becomes labelled text for the classifier. It stays in the database, not in content/."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from responder.classifier.labelled import LabelledText
+from responder.tickets.models import Message, StaffVerdict
+
+KEPT = 5000
+"""Newest verdicts that training uses; more would only slow it down."""
+
+HALF_LIFE = timedelta(days=365)
+"""After this long a verdict counts half: wording and content change over the years."""
+
+_TAUGHT_TOPICS = frozenset({"approved", "edited", "retopiced"})
+_TAUGHT_STAFF = frozenset({"rejected", "by_hand"})
+_EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
+_LONG_NUMBER = re.compile(r"\d[\d .\-/()]{4,}\d")
+
+
+def labelled_texts(connection: Connection, mailbox: str, now: datetime) -> list[LabelledText]:
+    """Return the mails of `mailbox` that staff decided about singly, newest last, personal numbers masked.
+
+    A verdict given in a batch teaches nothing: nobody looked at that one mail.
+    """
+    rows = connection.execute(
+        select(
+            Message.subject,
+            Message.new_text,
+            StaffVerdict.decision,
+            StaffVerdict.decided_topics,
+            StaffVerdict.decided_at,
+        )
+        .join(Message, Message.id == StaffVerdict.message_id)
+        .where(
+            Message.mailbox == mailbox,
+            StaffVerdict.decision.in_(_TAUGHT_TOPICS | _TAUGHT_STAFF),
+            StaffVerdict.manner != "batch",
+        )
+        .order_by(StaffVerdict.decided_at.desc())
+        .limit(KEPT)
+    ).all()
+    return [
+        LabelledText(
+            text=masked(f"{row.subject}\n{row.new_text}"),
+            labels=tuple(row.decided_topics) if row.decision in _TAUGHT_TOPICS else (),
+            weight=0.5 ** ((now - row.decided_at) / HALF_LIFE),
+        )
+        for row in reversed(rows)
+        if row.decision in _TAUGHT_STAFF or row.decided_topics
+    ]
+
+
+def masked(text: str) -> str:
+    """`text` without addresses and without numbers of six digits and more (NIK, NPWP, telephones)."""
+    return _LONG_NUMBER.sub("0", _EMAIL.sub("alamat-email", text))
+
+
+def past_mails(connection: Connection, mailbox: str, limit: int) -> Sequence[tuple[str, str]]:
+    """(subject, new text) of the newest mails of people, oldest first: what `replay` compares models on."""
+    rows = connection.execute(
+        select(Message.subject, Message.new_text)
+        .where(Message.mailbox == mailbox, Message.kind == "person")
+        .order_by(Message.id.desc())
+        .limit(limit)
+    ).all()
+    return [(row.subject, row.new_text) for row in reversed(rows)]

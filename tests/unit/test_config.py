@@ -87,7 +87,7 @@ def test_no_mailbox_is_a_mistake(tmp_path: Path) -> None:
 
 def test_broken_toml_says_where(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="line 1"):
-        load(write(tmp_path, "[mailboxes"))
+        load(write(tmp_path, "[mailboxes\nx = 1"))
 
 
 def test_a_password_comes_from_a_file_or_a_named_variable(

@@ -38,6 +38,7 @@ class FolderState:
     exists: int  # mails in the folder
     permanent_flags: frozenset[str] | None  # None: not said, which means that all system flags are kept
     uid_not_sticky: bool  # UIDs do not outlive this connection (rule 55)
+    uidnext_said: bool = True  # False: not said, `uidnext` is one more than the last UID that is there
 
     def keeps(self, flag: bytes) -> bool:
         """Whether the server keeps `flag` (rule 56): a keyword only where the list names it or has \\*."""
@@ -88,6 +89,7 @@ class ImapSession(ImapConnection):
             if flags is None
             else frozenset(f.decode("ascii", "replace").lower() for f in flags),
             uid_not_sticky=b"UIDNOTSTICKY" in answer,
+            uidnext_said=b"UIDNEXT" in answer,
         )
         return self._state
 
@@ -114,6 +116,13 @@ class ImapSession(ImapConnection):
             wanted = uids[start : start + SET_SIZE]
             found.update(self._search(["UID", ",".join(map(str, wanted))]))
         return sorted(found & set(uids))
+
+    def sizes(self, uids: Sequence[int]) -> dict[int, int]:
+        """Return UID → RFC822.SIZE in octets of those of `uids` that are in the working folder."""
+        answers = self._fetch(uids, ["RFC822.SIZE"])
+        return {
+            uid: int(answer[b"RFC822.SIZE"]) for uid, answer in answers.items() if b"RFC822.SIZE" in answer
+        }
 
     def fetch_batch(self, uids: Sequence[int], keep_whole: int, limit: int) -> Iterator[FetchedMail]:
         """Yield the mails `uids` of the working folder; see `fetch.fetch_batch`. Sizes are in octets."""

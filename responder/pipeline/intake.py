@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from responder.config import Limits
 from responder.mail.headers import identity, split
-from responder.mail.imap import FetchedMail, ImapSession
+from responder.mail.imap import FetchedMail, FolderState, ImapSession
 from responder.mail.message import Attachment
 from responder.mail.parse import Part
-from responder.tickets import audit, ledger
+from responder.tickets import audit, ledger, switches
 from responder.tickets.database import Database
 from responder.tickets.ledger import Cursor, Seen
 from responder.tickets.status import Disposition
@@ -24,29 +24,102 @@ class IntakeTally:
 
     new: int = 0
     baseline: bool = False
-    uidvalidity_changed: bool = False
+    renumbered: str = ""  # why everything was read again; "" = it was not
+    state: FolderState | None = None  # of the folder, before the intake
 
 
 def take_in(
     session: ImapSession, database: Database, mailbox: str, folder: str, limits: Limits, now: datetime
 ) -> IntakeTally:
     """Read every UID after the cursor. Raises MailServerError or StoreError; what was committed stays."""
-    tally = IntakeTally()
     state = session.select(folder, readonly=True)
+    tally = IntakeTally(state=state)
     with database.read() as connection:
         cursor = ledger.cursor(connection, mailbox, folder)
-    if cursor is None or cursor.uidvalidity != state.uidvalidity:
-        cursor = _start(database, mailbox, folder, state.uidvalidity, state.uidnext, cursor, now)
-        tally.baseline = cursor.uid > 0
-        tally.uidvalidity_changed = not tally.baseline
-    while uids := session.new_uids(cursor.uid, limits.batch):
-        seen = _fetch(session, uids, limits)
+        lacking = ledger.bodiless(connection, mailbox, folder, state.uidvalidity, limits.batch, now)
+    if cursor is None:
+        cursor = _start(database, mailbox, folder, state, now)
+        tally.baseline = state.exists > 0
+    elif why := numbered_anew(cursor, state):
+        tally.renumbered = why
+        cursor = _rescan(database, mailbox, folder, cursor, state, why, now)
+        lacking = []
+    if lacking:
+        _ask_again(session, database, mailbox, folder, lacking, limits, now)
+    last = cursor.uid
+    while uids := session.new_uids(last, limits.batch):
+        seen = [_old_or_new(one, cursor) for one in _fetch(session, uids, limits)]
         with database.begin() as connection:
             tally.new += ledger.store(connection, mailbox, folder, state.uidvalidity, seen, now)
-        cursor = Cursor(state.uidvalidity, max(one.uid for one in seen))
+        last = max(uids)
     with database.begin() as connection:
         ledger.polled(connection, mailbox, folder, now)
     return tally
+
+
+def take_missing(
+    session: ImapSession,
+    database: Database,
+    mailbox: str,
+    folder: str,
+    uids: list[int],
+    limits: Limits,
+    now: datetime,
+) -> int:
+    """Take in `uids` of the working folder that the cursor has passed without a row; return how many are new."""
+    new = 0
+    uidvalidity = session.select(folder, readonly=True).uidvalidity
+    for start in range(0, len(uids), limits.batch):
+        seen = _fetch(session, uids[start : start + limits.batch], limits)
+        with database.begin() as connection:
+            new += ledger.store(connection, mailbox, folder, uidvalidity, seen, now)
+    return new
+
+
+def numbered_anew(cursor: Cursor, state: FolderState) -> str:
+    """Why the UIDs of the ledger mean nothing any more (rule 55); "" when they do."""
+    if cursor.uidvalidity != state.uidvalidity:
+        return f"UIDVALIDITY was {cursor.uidvalidity} and is {state.uidvalidity}"
+    if state.uidnext_said and state.uidnext <= cursor.uid:
+        return f"the server has given UID {cursor.uid} and says that UID {state.uidnext} comes next"
+    return ""
+
+
+def _ask_again(
+    session: ImapSession,
+    database: Database,
+    mailbox: str,
+    folder: str,
+    uids: list[int],
+    limits: Limits,
+    now: datetime,
+) -> None:
+    uidvalidity = session.select(folder, readonly=True).uidvalidity
+    seen = _fetch(session, uids, limits)
+    with database.begin() as connection:
+        for one in seen:
+            ledger.body_came(connection, mailbox, folder, uidvalidity, one, now)
+
+
+def _old_or_new(seen: Seen, cursor: Cursor) -> Seen:
+    """A mail of a renumbered folder that came before our first connection is not ours to answer.
+
+    `ledger.store` finds by identity those that we know.
+    """
+    if (
+        seen.uid > cursor.rescan_to
+        or seen.internal_date is None
+        or cursor.started_at is None
+        or seen.internal_date >= cursor.started_at
+    ):
+        return seen
+    return replace(
+        seen,
+        raw=None,
+        parts=None,
+        disposition=Disposition.BASELINE,
+        reason="older than the first connection",
+    )
 
 
 def _fetch(session: ImapSession, uids: list[int], limits: Limits) -> list[Seen]:
@@ -79,27 +152,31 @@ def _bodiless(uid: int, listed: bool) -> Seen:
     )
 
 
-def _start(
+def _start(database: Database, mailbox: str, folder: str, state: FolderState, now: datetime) -> Cursor:
+    """First connection: begin after what is there."""
+    start = Cursor(state.uidvalidity, state.uidnext - 1)
+    with database.begin() as connection:
+        ledger.start_folder(connection, mailbox, folder, start, now, exists=state.exists)
+    return start
+
+
+def _rescan(
     database: Database,
     mailbox: str,
     folder: str,
-    uidvalidity: int,
-    uidnext: int,
-    previous: Cursor | None,
+    cursor: Cursor,
+    state: FolderState,
+    why: str,
     now: datetime,
 ) -> Cursor:
-    """First connection: begin after what is there. Another UIDVALIDITY: read all again (rule 55)."""
-    start = Cursor(uidvalidity, uidnext - 1 if previous is None else 0)
+    """Read all again. Unless the server never keeps UIDs, that may be a restored mailbox: review mode."""
+    detail = {"mailbox": mailbox, "folder": folder, "why": why}
     with database.begin() as connection:
-        ledger.start_folder(connection, mailbox, folder, start, now, baseline=previous is None)
-        if previous is not None:
-            detail = {"mailbox": mailbox, "folder": folder, "was": previous.uidvalidity, "is": uidvalidity}
-            audit.record(
-                connection,
-                [audit.Entry(audit.INSTALLATION, audit.MACHINE, "uidvalidity_changed", detail)],
-                now,
-            )
-    return start
+        ledger.rescan_folder(connection, mailbox, folder, state.uidvalidity, state.uidnext - 1, now)
+        audit.record(connection, [audit.Entry(audit.INSTALLATION, audit.MACHINE, "renumbered", detail)], now)
+        if not state.uid_not_sticky:
+            switches.hold(connection, f"{mailbox}/{folder}: {why}", now)
+    return replace(cursor, uidvalidity=state.uidvalidity, uid=0, rescan_to=state.uidnext - 1)
 
 
 def _seen(mail: FetchedMail) -> Seen:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -12,18 +12,25 @@ from typing import Self
 import structlog
 
 from responder.config import Settings
-from responder.errors import ConfigError, ContentError, MailServerError, ModelError, ResponderError
+from responder.errors import (
+    ConfigError,
+    ContentError,
+    MailServerError,
+    ModelError,
+    ResponderError,
+)
 from responder.mail.imap import ImapSession
-from responder.mail.reader import Reader
+from responder.mail.reader import Reader, Result
 from responder.mail.smtp import SendResult, SmtpSession
+from responder.pipeline import reconcile
 from responder.pipeline.case import Handled
 from responder.pipeline.filing import Filer, FilingTally
 from responder.pipeline.handling import Handler
-from responder.pipeline.intake import IntakeTally, take_in
+from responder.pipeline.intake import IntakeTally, take_in, take_missing
 from responder.pipeline.node import is_dead, this_node
 from responder.pipeline.office import Office, offices
-from responder.replies.outbox import Outbox, Tally, sweep_abandoned
-from responder.tickets import leases, lifecycle
+from responder.replies.outbox import Outbox, Tally
+from responder.tickets import leases
 from responder.tickets.database import Database
 
 log = structlog.get_logger("responder.round")
@@ -39,6 +46,7 @@ class OfficeRound:
     handled: list[Handled] = field(default_factory=list)
     outbox: Tally = field(default_factory=Tally)
     filing: FilingTally = field(default_factory=FilingTally)
+    differences: Sequence[str] = ()  # between server and ledger, one line each
     error: ResponderError | None = None
 
 
@@ -69,8 +77,23 @@ class LazySmtp:
             self._session = None
 
 
+class SharedReader(Reader):
+    """One reader process for all mailboxes of this one, which are served side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn = threading.Lock()
+
+    def read_many(self, mails: Sequence[bytes]) -> list[Result]:
+        with self._turn:
+            return super().read_many(mails)
+
+
 class Rounds:
-    """The worker: keeps database, reader process and offices between rounds."""
+    """The worker: keeps reader process, offices and outboxes between rounds.
+
+    Rounds of different offices may run side by side; two of one office never do, in whatever process (`leases`).
+    """
 
     def __init__(self, settings: Settings, database: Database, clock: Callable[[], datetime]) -> None:
         self.settings = settings
@@ -78,7 +101,11 @@ class Rounds:
         self.offices: Mapping[str, Office] = offices(settings)
         self.node = this_node()
         self._clock = clock
-        self._reader = Reader()
+        self._reader = SharedReader()
+        self._outboxes = {
+            name: Outbox(database, self.node, name, office.envelope_from)
+            for name, office in self.offices.items()
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -90,77 +117,103 @@ class Rounds:
 
     def run(self) -> list[OfficeRound]:
         """Do one round for every office. What fails for one office does not stop the others."""
-        self._sweep()
-        return [self._office_round(office) for office in self.offices.values()]
+        return [self.run_office(name) for name in self.offices]
 
-    def _sweep(self) -> None:
-        now = self._clock()
-        with self.database.read() as connection:
-            dead = [node for node in lifecycle.claimants(connection) if is_dead(node, self.node)]
-        for reply_id in sweep_abandoned(self.database, dead, now):
-            log.warning("send outcome unknown", reply=reply_id)
+    def run_office(self, name: str, *, compare_everything: bool = False) -> OfficeRound:
+        """Do one round for one office; with `compare_everything` also compare every UID with the ledger.
 
-    def _office_round(self, office: Office) -> OfficeRound:
-        done = OfficeRound(office.name)
-        with ExitStack() as stack:
-            if not stack.enter_context(self._lease(office.name)):
+        What went wrong with the servers or the content is in the result. Raises StoreError.
+        """
+        office = self.offices[name]
+        done = OfficeRound(name)
+        with leases.lease(
+            self.database, name, self.node, self._clock, lambda node: is_dead(node, self.node)
+        ) as renew:
+            if renew is None:
                 done.busy = True
                 return done
+            for reply_id in self._outboxes[name].recover(self._clock()):
+                log.warning("send outcome unknown", mailbox=name, reply=reply_id)
+            server = office.config.imap
             try:
-                session = stack.enter_context(self._imap(office))
-                self._steps(office, session, done)
+                with ImapSession.connect(
+                    server, password=server.password(), folders=office.config.folders
+                ) as session:
+                    self._steps(office, session, done, renew, compare_everything)
             except (MailServerError, ContentError, ConfigError, ModelError) as error:
-                log.error("round not finished", mailbox=office.name, error=str(error))
-                done.error = error
+                self._failed(done, error)
         return done
 
-    def _steps(self, office: Office, session: ImapSession, done: OfficeRound) -> None:
-        limits = self.settings.limits
+    def _steps(
+        self,
+        office: Office,
+        session: ImapSession,
+        done: OfficeRound,
+        renew: leases.Renew,
+        compare_everything: bool,
+    ) -> None:
         inbox = office.config.folders.inbox
-        done.intake = take_in(session, self.database, office.name, inbox, limits, self._clock())
+        filer = Filer(self.database, office, session)
+        news = None
         try:
-            done.handled = Handler(self.database, {office.name: office}, self._reader).handle_due(
-                self._clock()
-            )
+            # Before new mail is answered: Sent may show that this database is an old one.
+            news = filer.read_sent(self._clock())
+        except MailServerError as error:
+            # A Sent folder that is refused to us must not stop the service; a lost connection must.
+            self._failed(done, error)
+            if not session.usable:
+                return
+        done.intake = take_in(session, self.database, office.name, inbox, self.settings.limits, self._clock())
+        if done.intake.renumbered:
+            log.warning("all read again", mailbox=office.name, why=done.intake.renumbered)
+        self._compare(office, session, done, compare_everything)
+        renew()
+        self._handle(office, done)
+        renew()
+        filer.note_sent(news, done.filing, self._clock())
+        self._send(office, done, renew)
+        renew()
+        filer.do_wishes(done.filing, self._clock())
+        for refused in done.filing.refused:
+            log.warning("filing refused, tried again later", mailbox=office.name, error=refused)
+
+    def _handle(self, office: Office, done: OfficeRound) -> None:
+        handler = Handler(self.database, {office.name: office}, self._reader)
+        try:
+            done.handled = handler.handle_due(self._clock())
         except (ContentError, ModelError) as error:
             # The mail waits in the ledger; approved replies still leave and filing goes on.
-            log.error("mail waits for repaired content", mailbox=office.name, error=str(error))
-            done.error = error
-        filer = Filer(self.database, office, session)
-        done.filing = filer.look_for_takeovers(self._clock())
-        self._send(office, done)
-        filer.do_wishes(done.filing, self._clock())
+            self._failed(done, error)
 
-    def _send(self, office: Office, done: OfficeRound) -> None:
-        outbox = Outbox(self.database, self.node, office.name, office.envelope_from)
+    def _send(self, office: Office, done: OfficeRound, renew: leases.Renew) -> None:
+        outbox = self._outboxes[office.name]
         if not outbox.due(self._clock()):
             return
         smtp = LazySmtp(office)
         try:
-            done.outbox = outbox.send_due(smtp, self._clock)
+            done.outbox = outbox.send_due(smtp, self._clock, renew)
         except MailServerError as error:
-            log.error("outbox not finished", mailbox=office.name, error=str(error))
-            done.error = error
+            self._failed(done, error)
         finally:
             smtp.close()
 
-    @contextmanager
-    def _lease(self, mailbox: str) -> Iterator[bool]:
-        with self.database.begin() as connection:
-            held = leases.acquire(
-                connection, mailbox, self.node, self._clock(), lambda node: is_dead(node, self.node)
-            )
-        try:
-            yield held
-        finally:
-            if held:
-                with self.database.begin() as connection:
-                    leases.release(connection, mailbox, self.node)
+    def _compare(self, office: Office, session: ImapSession, done: OfficeRound, everything: bool) -> None:
+        inbox, now = office.config.folders.inbox, self._clock()
+        if everything:
+            found = reconcile.compare(session, self.database, office.name, inbox, now)
+            if missing := found.missing:
+                # Reported as it was found, and healed: what the cursor has passed is taken in after all.
+                limits = self.settings.limits
+                done.intake.new += take_missing(
+                    session, self.database, office.name, inbox, missing, limits, now
+                )
+            done.differences = found.differences
+        elif done.intake.state is not None:
+            state = done.intake.state
+            done.differences = reconcile.compare_counters(state, self.database, office.name, inbox, now)
+        for difference in done.differences:
+            log.error("server and ledger differ", mailbox=office.name, difference=difference)
 
-    @contextmanager
-    def _imap(self, office: Office) -> Iterator[ImapSession]:
-        server = office.config.imap
-        with ImapSession.connect(
-            server, password=server.password(), folders=office.config.folders
-        ) as session:
-            yield session
+    def _failed(self, done: OfficeRound, error: ResponderError) -> None:
+        log.error("round not finished", mailbox=done.mailbox, error=str(error))
+        done.error = error

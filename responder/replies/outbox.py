@@ -1,6 +1,6 @@
 """The outbox: approved replies leave through SMTP, at most once each.
 
-`sending` is committed before MAIL FROM for a group of at most GROUP replies; only the owner of that claim writes an
+`sending` is committed before MAIL FROM for a group of at most GROUP replies; only the node that claimed them writes an
 outcome. A claim that is found abandoned becomes `uncertain`: a row in `sending` is never sent again by a machine.
 """
 
@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row
 
-from responder.errors import MailServerError
+from responder.errors import MailServerError, StoreError
 from responder.mail.smtp import SendResult
-from responder.tickets import audit, lifecycle, switches
+from responder.tickets import audit, claims, lifecycle, switches
 from responder.tickets.database import Database
 from responder.tickets.status import Filing, ReplyStatus, TicketStatus
 
@@ -27,8 +27,9 @@ GROUP = 8
 CLAIM = timedelta(minutes=30)
 """Longer than every SMTP time-out of one reply together (RFC 5321 4.5.3.2: 5+5+5+2+3+10 minutes)."""
 
-RENEW_AFTER_SECONDS = 10.0
-"""A claim older than this is proved again before MAIL FROM: the process may have been paused meanwhile."""
+RENEW_AFTER_SECONDS = 2.0
+"""After this long the outcomes so far are written and the claims are proved again before the next MAIL FROM: the
+process may have been paused, and with a slow server a kill shall not leave the whole group `uncertain`."""
 
 BACKOFF_MINUTES = (30, 30, 120, 180)
 """Waits after a temporary failure, the last one repeated (RFC 5321 4.5.4.1, rule 74)."""
@@ -50,7 +51,7 @@ class Sender(Protocol):
 
 
 class Held(Exception):  # noqa: N818 - a signal, not an error
-    """Raised inside a send when the global stop was thrown after the claim: the reply goes back unharmed."""
+    """Raised inside a send when a switch was thrown or the claim was lost: nothing is transmitted."""
 
 
 @dataclass(slots=True)
@@ -64,169 +65,202 @@ class Tally:
     held: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one claimed reply came out; `result` is None when nothing of it was transmitted."""
+
+    row: Row[Any]
+    result: SendResult | None
+
+
 class Outbox:
-    """Sends the due replies of one mailbox."""
+    """Sends the due replies of one mailbox, for the holder of its lease.
+
+    Kept between rounds: outcomes that could not be written (disk full, database away) are known here alone, and are
+    written before anything else happens.
+    """
 
     def __init__(self, database: Database, node: str, mailbox: str, envelope_from: str) -> None:
         self._database = database
         self._node = node
         self._mailbox = mailbox
         self._envelope_from = envelope_from
+        self._unwritten: list[Outcome] = []
+
+    def recover(self, now: datetime) -> list[int]:
+        """Write what an earlier round could not; then turn claims that nobody works on into `uncertain`.
+
+        To be called with the mailbox's lease newly held: whoever claimed before has lost it. Returns the uncertain
+        replies. Raises StoreError.
+        """
+        self._settle([], now, Tally())
+        swept = self._database.write(lambda connection: self._sweep(connection, now))
+        self._database.write(lambda connection: self._recall(connection, now))
+        return swept
 
     def due(self, now: datetime) -> bool:
         """Whether there is anything to send; cheap, asks no server."""
         with self._database.read() as connection:
-            return switches.arming(connection).armed and lifecycle.has_due(connection, self._mailbox, now)
+            return claims.has_due(connection, self._mailbox, now, switches.arming(connection))
 
-    def send_due(self, sender: Sender, clock: Callable[[], datetime]) -> Tally:
-        """Send everything that is due, group by group.
+    def send_due(
+        self,
+        sender: Sender,
+        clock: Callable[[], datetime],
+        renew: Callable[[], None] = lambda: None,
+    ) -> Tally:
+        """Send everything that is due, group by group; `renew` proves the mailbox's lease before each group.
 
-        Raises MailServerError when the connection cannot be used at all; the claimed replies are then due again.
+        Raises MailServerError when the connection cannot be used at all, or StoreError; the replies that were not
+        tried are then due again.
         """
         tally = Tally()
         while True:
+            renew()
+            proved = _since_boot()
             group = self._claim(clock())
             if not group:
                 return tally
-            self._send_group(sender, group, clock, tally)
+            self._send_group(sender, group, proved, clock, tally)
 
     def _claim(self, now: datetime) -> Sequence[Row[Any]]:
-        with self._database.begin() as connection:
-            if not switches.arming(connection).armed:
-                return []
-            return lifecycle.claim_due(connection, self._mailbox, self._node, GROUP, now, now + CLAIM)
+        def claim(connection: Connection) -> Sequence[Row[Any]]:
+            arming = switches.arming(connection)
+            return claims.claim_due(connection, self._mailbox, self._node, GROUP, now, now + CLAIM, arming)
+
+        return self._database.write(claim)
 
     def _send_group(
-        self, sender: Sender, group: Sequence[Row[Any]], clock: Callable[[], datetime], tally: Tally
+        self,
+        sender: Sender,
+        group: Sequence[Row[Any]],
+        proved: float,
+        clock: Callable[[], datetime],
+        tally: Tally,
     ) -> None:
-        proved = _since_boot()
-        outcomes: list[tuple[Row[Any], SendResult | None]] = []
+        outcomes: list[Outcome] = []
         waiting = list(group)
         try:
             while waiting:
                 if _since_boot() - proved > RENEW_AFTER_SECONDS:
-                    waiting = self._still_ours(waiting, clock())
                     proved = _since_boot()
+                    self._settle(outcomes, clock(), tally)
+                    outcomes.clear()
+                    waiting = self._still_ours(waiting, clock())
                     continue
                 # Out of the list before it is tried: what an unforeseen error leaves in flight stays in `sending`
                 # and becomes `uncertain`; only those never tried go back untouched.
                 row = waiting.pop(0)
                 try:
-                    outcomes.append((row, self._send_one(sender, row, clock)))
-                except MailServerError:
+                    outcomes.append(Outcome(row, self._send_one(sender, row)))
+                except (MailServerError, StoreError):
+                    # Neither can happen once DATA was said: see Sender, and _check runs before it.
                     waiting.insert(0, row)
                     raise
         finally:
-            self._write(outcomes + [(row, None) for row in waiting], clock(), tally)
+            self._settle(outcomes + [Outcome(row, None) for row in waiting], clock(), tally)
 
-    def _send_one(self, sender: Sender, row: Row[Any], clock: Callable[[], datetime]) -> SendResult | None:
+    def _send_one(self, sender: Sender, row: Row[Any]) -> SendResult | None:
         try:
             return sender.send(
-                self._envelope_from,
-                row.recipient,
-                row.data,
-                before_data=lambda: self._check_stop(row, clock()),
+                self._envelope_from, row.recipient, row.data, before_data=lambda: self._check(row)
             )
         except Held:
             return None
 
     def _still_ours(self, rows: Sequence[Row[Any]], now: datetime) -> list[Row[Any]]:
         """Renew the claims of `rows`; return those that this node still owns."""
-        with self._database.begin() as connection:
-            return [row for row in rows if lifecycle.renew_claim(connection, row.id, self._node, now + CLAIM)]
 
-    def _check_stop(self, row: Row[Any], now: datetime) -> None:
-        """Read the global stop again directly before DATA (rule 78)."""
+        def renew(connection: Connection) -> list[Row[Any]]:
+            return [row for row in rows if claims.renew_claim(connection, row.id, self._node, now + CLAIM)]
+
+        return self._database.write(renew)
+
+    def _check(self, row: Row[Any]) -> None:
+        """Read switches and claim again directly before DATA (rule 78)."""
         with self._database.read() as connection:
-            state = switches.arming(connection)
-        if not state.armed or (row.automatic and state.breaker):
-            raise Held
+            if not claims.still_allowed(connection, row.id, self._node, switches.arming(connection)):
+                raise Held
 
-    def _write(
-        self, outcomes: Sequence[tuple[Row[Any], SendResult | None]], now: datetime, tally: Tally
-    ) -> None:
-        with self._database.begin() as connection:
-            entries = []
-            for row, result in outcomes:
-                entry = self._write_one(connection, row, result, now, tally)
-                if entry is not None:
-                    entries.append(entry)
-            audit.record(connection, entries, now)
+    def _settle(self, outcomes: Sequence[Outcome], now: datetime, tally: Tally) -> None:
+        """Write `outcomes`, with those that could not be written before; they are kept until that works."""
+        self._unwritten += outcomes
+        if not self._unwritten:
+            return
+        self._database.write(lambda connection: self._write(connection, now))
+        for outcome in self._unwritten:
+            status = outcome.result.status if outcome.result is not None else "held"
+            setattr(tally, status, getattr(tally, status) + 1)
+        self._unwritten.clear()
+
+    def _write(self, connection: Connection, now: datetime) -> None:
+        entries = [self._write_one(connection, one.row, one.result, now) for one in self._unwritten]
+        audit.record(connection, [entry for entry in entries if entry is not None], now)
 
     def _write_one(
-        self, connection: Connection, row: Row[Any], result: SendResult | None, now: datetime, tally: Tally
+        self, connection: Connection, row: Row[Any], result: SendResult | None, now: datetime
     ) -> audit.Entry | None:
+        def settle(to: ReplyStatus, **values: Any) -> bool:
+            if claims.settle(connection, row.id, self._node, to, **values):
+                return True
+            if not claims.settle_late(connection, row.id, self._node, to, **values):
+                return False
+            lifecycle.answered_by(connection, row, now)
+            return True
+
         if result is None:
-            tally.held += 1
-            lifecycle.settle(
-                connection, row.id, self._node, ReplyStatus.APPROVED, attempts=row.attempts - 1, next_try=now
-            )
+            settle(ReplyStatus.APPROVED, attempts=row.attempts - 1, next_try=now)
             return None
         words = f"{result.code} {result.message}".strip()
         detail = {"reply": row.id, "phase": result.phase, "answer": words}
         if result.status == "sent":
-            tally.sent += 1
-            lifecycle.settle(
-                connection,
-                row.id,
-                self._node,
-                ReplyStatus.SENT,
-                sent_at=now,
-                outcome=words,
-                filing=Filing.PENDING,
-            )
+            if not settle(ReplyStatus.SENT, sent_at=now, outcome=words, filing=Filing.PENDING):
+                return None
             return audit.Entry(row.ticket_id, audit.MACHINE, "sent", detail)
         if result.status == "retry" and now - row.decided_at < GIVE_UP_AFTER:
-            tally.retry += 1
-            lifecycle.settle(
-                connection,
-                row.id,
-                self._node,
-                ReplyStatus.APPROVED,
-                outcome=words,
-                next_try=now + backoff(row.attempts),
-            )
+            if not settle(ReplyStatus.APPROVED, outcome=words, next_try=now + backoff(row.attempts)):
+                return None
             return audit.Entry(row.ticket_id, audit.MACHINE, "deferred", detail)
         if result.status == "uncertain":
-            tally.uncertain += 1
-            lifecycle.settle(connection, row.id, self._node, ReplyStatus.UNCERTAIN, outcome=words)
-            action, why = "uncertain", "Tidak diketahui apakah balasan sampai; periksa folder Terkirim."
+            to, why = ReplyStatus.UNCERTAIN, "Tidak diketahui apakah balasan sampai; periksa folder Terkirim."
         else:
-            tally.failed += 1
-            lifecycle.settle(connection, row.id, self._node, ReplyStatus.FAILED, outcome=words)
-            action, why = "failed", f"Balasan ditolak server: {words}"
+            to, why = ReplyStatus.FAILED, f"Balasan tidak dapat dikirim: {words}"
+        if not settle(to, outcome=words):
+            return None
         lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.NEEDS_STAFF, now, reason=why)
-        return audit.Entry(row.ticket_id, audit.MACHINE, action, detail)
+        return audit.Entry(row.ticket_id, audit.MACHINE, to.value, detail)
 
-
-def sweep_abandoned(database: Database, dead_nodes: Sequence[str], now: datetime) -> list[int]:
-    """Turn claims whose owner is gone into `uncertain`; return the replies."""
-    with database.begin() as connection:
-        swept = []
-        for reply_id in lifecycle.abandoned(connection, dead_nodes, now):
-            row = lifecycle.reply(connection, reply_id)
-            if row is None or not lifecycle.move_reply(
+    def _sweep(self, connection: Connection, now: datetime) -> list[int]:
+        """`sending` becomes `uncertain`, but keeps its node: it may only be slow, and still tell the outcome."""
+        rows = [
+            row
+            for row in claims.abandoned(connection, self._mailbox)
+            if lifecycle.move_reply(
                 connection,
-                reply_id,
+                row.id,
                 ReplyStatus.SENDING,
                 ReplyStatus.UNCERTAIN,
-                claimed_by="",
                 claimed_until=None,
                 outcome="the sender stopped before the outcome was recorded",
+            )
+        ]
+        for row in rows:
+            reason = "Pengiriman terputus; tidak diketahui apakah balasan sampai."
+            lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.NEEDS_STAFF, now, reason=reason)
+        entries = [audit.Entry(row.ticket_id, audit.MACHINE, "uncertain", {"reply": row.id}) for row in rows]
+        audit.record(connection, entries, now)
+        return [row.id for row in rows]
+
+    def _recall(self, connection: Connection, now: datetime) -> None:
+        """An automatic reply that a stop held back, to mail older than the arming: a person decides."""
+        for row in claims.recalled(connection, self._mailbox, switches.arming(connection)):
+            reason = "Balasan otomatis ditarik: pengiriman dihentikan sebelum balasan berangkat."
+            if lifecycle.move_reply(
+                connection, row.id, ReplyStatus.APPROVED, ReplyStatus.DISCARDED, outcome=reason
             ):
-                continue
-            swept.append(reply_id)
-            lifecycle.set_ticket(
-                connection,
-                row.ticket_id,
-                TicketStatus.NEEDS_STAFF,
-                now,
-                reason="Pengiriman terputus; tidak diketahui apakah balasan sampai.",
-            )
-            audit.record(
-                connection, [audit.Entry(row.ticket_id, audit.MACHINE, "uncertain", {"reply": reply_id})], now
-            )
-        return swept
+                lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.NEEDS_STAFF, now, reason=reason)
+                entry = audit.Entry(row.ticket_id, audit.MACHINE, "recalled", {"reply": row.id})
+                audit.record(connection, [entry], now)
 
 
 def backoff(attempts: int) -> timedelta:

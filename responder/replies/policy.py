@@ -93,6 +93,8 @@ def _sending_blockers(situation: Situation) -> list[str]:
         found.append("Surat diterima sebelum pengiriman diaktifkan.")
     if arming.breaker:
         found.append(f"Pengiriman otomatis dihentikan pengaman: {arming.breaker}")
+    if arming.hold:
+        found.append(f"Mode peninjauan sampai petugas menjalankan responder arm: {arming.hold}")
     if situation.screening.verdict is not Verdict.AUTO:
         found.append(
             "Penyaringan: " + "; ".join(situation.screening.reasons or (situation.screening.verdict,))

@@ -17,6 +17,8 @@ from responder.tickets.models import Event
 INSTALLATION = 0
 """The "ticket" of events that belong to none: arming, migration, a lost server."""
 
+_CHAIN_LOCK = 0x4C505345_0000_0000  # plus the ticket's number: the advisory lock of its chain
+
 MACHINE = "machine"
 """The actor of what the program does by itself."""
 
@@ -32,11 +34,16 @@ class Entry:
 
 
 def record(connection: Connection, entries: Iterable[Entry], at: datetime) -> None:
-    """Append `entries` in order. On PostgreSQL two writers of one ticket collide on (ticket_id, seq): one retries."""
+    """Append `entries` in order. On PostgreSQL the second of two writers of one ticket waits for the first."""
     entries = list(entries)
     if not entries:
         return
-    last = _last(connection, {entry.ticket_id for entry in entries})
+    tickets = {entry.ticket_id for entry in entries}
+    if connection.dialect.name == "postgresql":
+        # Sorted, so that two writers of several tickets cannot wait for each other; released with the commit.
+        for ticket_id in sorted(tickets):
+            connection.execute(select(func.pg_advisory_xact_lock(_CHAIN_LOCK + ticket_id)))
+    last = _last(connection, tickets)
     rows = []
     for entry in entries:
         seq, previous = last[entry.ticket_id]

@@ -44,11 +44,13 @@ def reserve(
     Windows are UTC days and hours of `now`; a clock that jumps back finds its old counters again, so it opens no
     new allowance. The caller rolls back (a savepoint) when it gets a Refusal or does not queue the reply.
     """
-    day, hour = now.strftime("%Y-%m-%d"), now.strftime("%Y-%m-%dT%H")
+    # First the row that every automatic reply counts in: it makes two nodes that ask at once take turns.
+    service = _raise(connection, SERVICE_KEY, now.strftime("%Y-%m-%dT%H"), now)
+    day = now.strftime("%Y-%m-%d")
     domain = address.rpartition("@")[2]
     if _same_answer_until(connection, address, kind, topics) > now:
         return Refusal(f"rule 19: the same answer went to this address within {limits.same_answer_days} days")
-    if _raise(connection, SERVICE_KEY, hour, now) > limits.per_hour:
+    if service > limits.per_hour:
         return Refusal(
             f"rule 22: more than {limits.per_hour} automatic replies in an hour", service_wide=True
         )

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from responder.errors import StoreError
 
+T = TypeVar("T")
+
 BUSY_SECONDS = 30
 """How long a writer waits for another one: longer than any transaction of ours, shorter than a staff's patience."""
+
+ATTEMPTS = 5
+"""How often `write` repeats a transaction that PostgreSQL ended for the sake of another one."""
+
+_VANISHED = {
+    # The server ends the session of a node that lost power or network within 10 + 3 x 5 seconds, and with it the
+    # locks: it finds out by keep-alives while idle (tcp(7)), by unacknowledged data while it answers.
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+    # A transaction of ours takes milliseconds; one that waits or idles longer than this is a fault.
+    "lock_timeout": 30_000,
+    "idle_in_transaction_session_timeout": 300_000,
+}
+_MIGRATION_LOCK = 0x4C505345_0001  # an arbitrary number that nobody else locks
+_RETRIED = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 
 
 class Database:
@@ -52,27 +71,46 @@ class Database:
                 connection.exec_driver_sql("BEGIN")
             yield connection
 
+    @contextmanager
+    def session(self) -> Iterator[Connection]:
+        """A connection that commits each statement by itself, for locks that belong to the session."""
+        with _as_store_error(self.url), self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a write transaction and return what it returns; once more when another one was in the way.
+
+        `work` must not touch anything but the connection. Raises StoreError like `begin`.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self.begin() as connection:
+                    return work(connection)
+            except StoreError as error:
+                state = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None)
+                if state not in _RETRIED or attempt == ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
     def close(self) -> None:
         self.engine.dispose()
 
     def migrate(self) -> None:
         """Bring the schema to this version. Raises StoreError when the database is newer than the program."""
         with _as_store_error(self.url):
-            head = ScriptDirectory.from_config(_alembic_config()).get_current_head()
+            scripts = ScriptDirectory.from_config(_alembic_config())
             with self.engine.connect() as connection:
                 current = MigrationContext.configure(connection).get_current_revision()
-            if current == head:
+            if current == scripts.get_current_head():
                 return
-            known = {
-                script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions()
-            }
-            if current is not None and current not in known:
+            if current is not None and current not in {one.revision for one in scripts.walk_revisions()}:
                 raise StoreError(
                     f"database {self.engine.url!r} is of a newer version ({current}); upgrade the program"
                 )
-            with self.engine.begin() as connection:
-                if self.is_sqlite:
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+            # Nodes that start together take turns; the second finds nothing left to do.
+            with self.begin() as connection:
+                if not self.is_sqlite:
+                    connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
                 config = _alembic_config()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
@@ -80,7 +118,21 @@ class Database:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
+        options = " ".join(f"-c {name}={value}" for name, value in _VANISHED.items())
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": 10,
+                "application_name": "lpse-responder",
+                "options": options,
+                "keepalives": 1,
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 25_000,
+            },
+        )
     # isolation_level None hands BEGIN to us, see Database.begin
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None})
 

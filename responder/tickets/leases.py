@@ -1,23 +1,104 @@
-"""Leases: one node works a mailbox at a time. A lease ends by itself, or with its process on the same host."""
+"""Leases: one node works a mailbox at a time, and a dead node's mailboxes are free at once.
+
+On PostgreSQL a lease is an advisory lock of a session of its own, so it ends with the node's connection. On SQLite,
+where all processes share one machine, it is a row that names the process; it also ends by itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from responder.errors import StoreError
+from responder.tickets.database import Database
 from responder.tickets.models import Lease
 
 DURATION = timedelta(minutes=10)
-"""Longer than one round's longest step without a renewal (an IMAP time-out); short enough to wait for."""
+"""Of a row: it is renewed at every step of a round; this long after the last one another host may take it."""
+
+Renew = Callable[[], None]
+"""Proves that the lease is still held. Raises StoreError when it is lost: the round must end without another step."""
+
+
+@contextmanager
+def lease(
+    database: Database,
+    mailbox: str,
+    node: str,
+    clock: Callable[[], datetime],
+    is_dead: Callable[[str], bool],
+) -> Iterator[Renew | None]:
+    """Hold `mailbox` for the block; yields None when another living node holds it."""
+    holding = (
+        _row_lease(database, mailbox, node, clock, is_dead)
+        if database.is_sqlite
+        else _lock(database, mailbox)
+    )
+    with holding as renew:
+        yield renew
+
+
+@contextmanager
+def _row_lease(
+    database: Database,
+    mailbox: str,
+    node: str,
+    clock: Callable[[], datetime],
+    is_dead: Callable[[str], bool],
+) -> Iterator[Renew | None]:
+    with database.begin() as connection:
+        held = acquire(connection, mailbox, node, clock(), is_dead)
+    if not held:
+        yield None
+        return
+
+    def renew() -> None:
+        with database.begin() as connection:
+            if not acquire(connection, mailbox, node, clock(), is_dead):
+                raise StoreError(f"mailbox {mailbox}: another process has taken it over")
+
+    try:
+        yield renew
+    finally:
+        with database.begin() as connection:
+            release(connection, mailbox, node)
+
+
+@contextmanager
+def _lock(database: Database, mailbox: str) -> Iterator[Renew | None]:
+    key = int.from_bytes(hashlib.sha256(f"lease {mailbox}".encode()).digest()[:8], "big", signed=True)
+    lost = f"mailbox {mailbox}: the database session that holds it has ended"
+    with database.session() as connection:
+        if not connection.scalar(select(func.pg_try_advisory_lock(key))):
+            yield None
+            return
+
+        def renew() -> None:
+            try:
+                connection.execute(select(1))
+            except DBAPIError as error:
+                raise StoreError(lost) from error
+
+        try:
+            yield renew
+        finally:
+            # A session that cannot be asked any more is closed, which frees the lock as well.
+            if not connection.invalidated:
+                try:
+                    connection.execute(select(func.pg_advisory_unlock(key)))
+                except DBAPIError:
+                    connection.invalidate()
 
 
 def acquire(
     connection: Connection, mailbox: str, node: str, now: datetime, is_dead: Callable[[str], bool]
 ) -> bool:
-    """Take or renew the lease of `mailbox`; False when another living node holds it."""
+    """Take or renew the row of `mailbox`; False when another living node holds it."""
     holder = connection.execute(select(Lease.node, Lease.until).where(Lease.mailbox == mailbox)).first()
     if holder is None:
         try:
@@ -26,10 +107,9 @@ def acquire(
         except IntegrityError:
             return False
         return True
-    free = (
-        holder.node == node or holder.until < now or holder.until > now + 2 * DURATION or is_dead(holder.node)
-    )
-    if not free:
+    # An end that lies far ahead was written by a clock that has since been set back.
+    ended = holder.until < now or holder.until > now + 2 * DURATION
+    if holder.node != node and not ended and not is_dead(holder.node):
         return False
     return (
         connection.execute(

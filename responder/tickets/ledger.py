@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, case, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from responder.tickets.models import Folder, Message
 from responder.tickets.status import Disposition
-from responder.tickets.switches import upsert
 
 MAX_ATTEMPTS = 3
 """A message that fails this often is quarantined, so that it cannot block others (fault matrix, "classify")."""
 
 RETRY_AFTER = timedelta(minutes=1)
 
+BODY_RETRIES = 20
+"""How often a mail that the server lists without a body is asked for again, ever more rarely (rule 59)."""
+
+LONGEST_WAIT = timedelta(days=1)
+"""A time to try again that is further ahead was written by a clock that has since been set back: it counts as due."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Everything up to `uid` in `uidvalidity` is in the ledger."""
+    """Everything up to `uid` in `uidvalidity` is in the ledger.
+
+    UIDs up to `rescan_to` may be mails that the ledger knows by another UID (rule 55); mail that came before
+    `started_at`, the first connection, is not ours to answer.
+    """
 
     uidvalidity: int
     uid: int
+    rescan_to: int = field(default=0, compare=False)
+    started_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +58,54 @@ class Seen:
 def cursor(connection: Connection, mailbox: str, folder: str) -> Cursor | None:
     """Return how far the folder was read; None before the first connection."""
     row = connection.execute(
-        select(Folder.uidvalidity, Folder.cursor).where(Folder.mailbox == mailbox, Folder.folder == folder)
+        select(Folder.uidvalidity, Folder.cursor, Folder.rescan_to, Folder.started_at).where(
+            Folder.mailbox == mailbox, Folder.folder == folder
+        )
     ).first()
-    return Cursor(row.uidvalidity, row.cursor) if row else None
+    return Cursor(row.uidvalidity, row.cursor, row.rescan_to, row.started_at) if row else None
 
 
 def start_folder(
-    connection: Connection, mailbox: str, folder: str, at: Cursor, now: datetime, *, baseline: bool
+    connection: Connection, mailbox: str, folder: str, at: Cursor, now: datetime, *, exists: int = 0
 ) -> None:
-    """Begin to read a folder after `at`. With `baseline` one row stands for every UID up to there."""
-    _move(connection, mailbox, folder, at, now)
-    if baseline and at.uid:
-        seen = Seen(
-            at.uid,
-            "",
-            0,
-            None,
-            (),
-            None,
-            disposition=Disposition.BASELINE,
-            reason="older than the first poll",
+    """First connection: begin to read after `at`. One row stands for the `exists` mails up to there."""
+    _move(connection, mailbox, folder, at, now, known_before=exists)
+    if exists:
+        reason = f"{exists} mails older than the first connection"
+        older = Seen(at.uid, "", 0, None, (), None, disposition=Disposition.BASELINE, reason=reason)
+        store(connection, mailbox, folder, at.uidvalidity, [older], now)
+
+
+def rescan_folder(
+    connection: Connection, mailbox: str, folder: str, uidvalidity: int, last_uid: int, now: datetime
+) -> None:
+    """The server has numbered the folder anew: read everything again, up to `last_uid` by identity (rule 55).
+
+    Rows of an earlier numbering under the same UIDVALIDITY (a server restored from backup) get a number that no
+    server gives, so that the UIDs are free for what they mean from here on.
+    """
+    lowest = connection.scalar(
+        select(func.min(Message.uidvalidity)).where(Message.mailbox == mailbox, Message.folder == folder)
+    )
+    connection.execute(
+        update(Message)
+        .where(
+            Message.mailbox == mailbox,
+            Message.folder == folder,
+            Message.uidvalidity == uidvalidity,
         )
-        store(connection, mailbox, folder, at.uidvalidity, [seen], now)
+        .values(uidvalidity=min(lowest or 0, 0) - 1)
+    )
+    connection.execute(
+        update(Folder)
+        .where(Folder.mailbox == mailbox, Folder.folder == folder)
+        .values(uidvalidity=uidvalidity, cursor=0, rescan_to=last_uid, known_before=0, polled_at=now)
+    )
+
+
+def move_cursor(connection: Connection, mailbox: str, folder: str, to: Cursor, now: datetime) -> None:
+    """Everything up to `to` is read; the cursor of one UIDVALIDITY never goes back."""
+    _move(connection, mailbox, folder, to, now)
 
 
 def store(
@@ -74,7 +113,8 @@ def store(
 ) -> int:
     """Write `batch` and move the cursor over it, in the caller's transaction. Returns how many rows are new.
 
-    A UID that is in the ledger already (a second poller, a repeated fetch) is left as it is.
+    A UID that is in the ledger already (a second poller, a repeated fetch) is left as it is; a mail that the ledger
+    knows by a UID of an earlier numbering keeps its row, which gets the new UID.
     """
     known = set(
         connection.scalars(
@@ -86,6 +126,8 @@ def store(
             )
         )
     )
+    unknown = [seen for seen in batch if seen.uid not in known]
+    renumbered = _renumber(connection, mailbox, folder, uidvalidity, unknown)
     rows: list[dict[str, Any]] = [
         {
             "mailbox": mailbox,
@@ -101,15 +143,107 @@ def store(
             "parts": seen.parts,
             "disposition": seen.disposition,
             "reason": seen.reason,
+            "next_try": now if _lacks_body(seen) else None,
         }
-        for seen in batch
-        if seen.uid not in known
+        for seen in unknown
+        if seen.uid not in renumbered
     ]
     if rows:
-        connection.execute(insert(Message), rows)
+        connection.execute(_insert(connection, Message).on_conflict_do_nothing(), rows)
     if batch:
         _move(connection, mailbox, folder, Cursor(uidvalidity, max(seen.uid for seen in batch)), now)
     return len(rows)
+
+
+def _renumber(
+    connection: Connection, mailbox: str, folder: str, uidvalidity: int, batch: Sequence[Seen]
+) -> set[int]:
+    """Give rows of an earlier numbering their new UIDs; return those UIDs."""
+    identities = {seen.identity for seen in batch} - {""}
+    if not identities:
+        return set()
+    free: dict[str, list[int]] = {}
+    for row in connection.execute(
+        select(Message.id, Message.identity)
+        .where(
+            Message.mailbox == mailbox,
+            Message.folder == folder,
+            Message.uidvalidity != uidvalidity,
+            Message.identity.in_(identities),
+        )
+        .order_by(Message.id.desc())
+    ):
+        free.setdefault(row.identity, []).append(row.id)
+    done = set()
+    for seen in sorted(batch, key=lambda one: one.uid):
+        if ids := free.get(seen.identity):
+            connection.execute(
+                update(Message).where(Message.id == ids.pop()).values(uidvalidity=uidvalidity, uid=seen.uid)
+            )
+            done.add(seen.uid)
+    return done
+
+
+def _lacks_body(seen: Seen) -> bool:
+    return seen.disposition is Disposition.QUARANTINED and seen.raw is None
+
+
+def bodiless(
+    connection: Connection, mailbox: str, folder: str, uidvalidity: int, limit: int, now: datetime
+) -> list[int]:
+    """UIDs that the server listed without a body and that are due to be asked for again."""
+    return list(
+        connection.scalars(
+            select(Message.uid)
+            .where(
+                Message.mailbox == mailbox,
+                Message.folder == folder,
+                Message.uidvalidity == uidvalidity,
+                Message.disposition == Disposition.QUARANTINED,
+                Message.raw.is_(None),
+                Message.attempts < BODY_RETRIES,
+                due(Message.next_try, now),
+            )
+            .order_by(Message.uid)
+            .limit(limit)
+        )
+    )
+
+
+def body_came(
+    connection: Connection, mailbox: str, folder: str, uidvalidity: int, seen: Seen, now: datetime
+) -> None:
+    """Write what asking again for a bodiless UID brought: the mail, or that it is still lacking or gone."""
+    if seen.raw is not None:
+        values: dict[str, Any] = {
+            "identity": seen.identity,
+            "size": seen.size,
+            "internal_date": seen.internal_date,
+            "flags": list(seen.flags),
+            "raw": seen.raw,
+            "parts": seen.parts,
+            "disposition": Disposition.RECEIVED,
+            "reason": "",
+            "attempts": 0,
+            "next_try": None,
+        }
+    else:
+        values = {"disposition": seen.disposition, "reason": seen.reason, "attempts": Message.attempts + 1}
+    row = connection.execute(
+        update(Message)
+        .where(
+            Message.mailbox == mailbox,
+            Message.folder == folder,
+            Message.uidvalidity == uidvalidity,
+            Message.uid == seen.uid,
+            Message.raw.is_(None),
+        )
+        .values(**values)
+        .returning(Message.id, Message.attempts)
+    ).first()
+    if row is not None and seen.raw is None:
+        wait = min(RETRY_AFTER * 2**row.attempts, LONGEST_WAIT / 2)
+        connection.execute(update(Message).where(Message.id == row.id).values(next_try=now + wait))
 
 
 def polled(connection: Connection, mailbox: str, folder: str, now: datetime) -> None:
@@ -126,7 +260,7 @@ def work(connection: Connection, mailboxes: Sequence[str], limit: int, now: date
         .where(
             Message.disposition == Disposition.RECEIVED,
             Message.mailbox.in_(mailboxes),
-            or_(Message.next_try.is_(None), Message.next_try <= now),
+            or_(Message.next_try.is_(None), due(Message.next_try, now)),
         )
         .order_by(Message.id)
         .limit(limit)
@@ -160,19 +294,27 @@ def failed_attempt(connection: Connection, message_id: int, reason: str, now: da
 
 
 def retry_quarantined(connection: Connection, message_id: int) -> bool:
-    """Put a quarantined message back to work; False when it is not in quarantine."""
-    return (
-        connection.execute(
-            update(Message)
-            .where(Message.id == message_id, Message.disposition == Disposition.QUARANTINED)
-            .values(disposition=Disposition.RECEIVED, attempts=0, next_try=None)
-        ).rowcount
-        == 1
+    """Put a quarantined message back to work; False when it is not in quarantine.
+
+    One whose body never came stays there until it does; it is asked for again at the next round.
+    """
+    again = update(Message).where(Message.id == message_id, Message.disposition == Disposition.QUARANTINED)
+    here = again.where(Message.raw.is_not(None)).values(
+        disposition=Disposition.RECEIVED, attempts=0, next_try=None
     )
+    lacking = again.where(Message.raw.is_(None)).values(attempts=0, next_try=Message.received_at)
+    return bool(connection.execute(here).rowcount or connection.execute(lacking).rowcount)
 
 
-def known_identities(connection: Connection, mailbox: str, identities: Iterable[str]) -> dict[str, Any]:
-    """Return identity → its first handled message (id, ticket_id), for recognising a mail again (rule 50)."""
+class Known(NamedTuple):
+    """A handled message that a mail may be the same as."""
+
+    id: int
+    ticket_id: int | None
+
+
+def known_identities(connection: Connection, mailbox: str, identities: Iterable[str]) -> dict[str, Known]:
+    """Return identity → its first handled message, for recognising a mail again (rule 50)."""
     rows = connection.execute(
         select(Message.id, Message.identity, Message.ticket_id)
         .where(
@@ -183,7 +325,7 @@ def known_identities(connection: Connection, mailbox: str, identities: Iterable[
         )
         .order_by(Message.id.desc())
     ).all()
-    return {row.identity: row for row in rows}
+    return {row.identity: Known(row.id, row.ticket_id) for row in rows}
 
 
 def counts(connection: Connection, mailbox: str, folder: str, uidvalidity: int) -> dict[str, int]:
@@ -196,15 +338,65 @@ def counts(connection: Connection, mailbox: str, folder: str, uidvalidity: int) 
     return {row[0].value: row[1] for row in rows}
 
 
-def _move(connection: Connection, mailbox: str, folder: str, to: Cursor, now: datetime) -> None:
-    upsert(
-        connection,
-        Folder,
-        {"mailbox": mailbox, "folder": folder},
-        {"uidvalidity": to.uidvalidity, "cursor": to.uid, "polled_at": now},
-    )
-
-
 def raw(connection: Connection, message_id: int) -> bytes | None:
     """The stored bytes of a message (of a large one its header block); None when there are none."""
     return connection.scalar(select(Message.raw).where(Message.id == message_id))
+
+
+def rows(connection: Connection, mailbox: str, folder: str, uidvalidity: int) -> dict[int, Any]:
+    """UID → (identity, size, disposition, reason, ticket_id, received_at) of one folder incarnation."""
+    found = connection.execute(
+        select(
+            Message.uid,
+            Message.identity,
+            Message.size,
+            Message.disposition,
+            Message.reason,
+            Message.ticket_id,
+            Message.received_at,
+        ).where(Message.mailbox == mailbox, Message.folder == folder, Message.uidvalidity == uidvalidity)
+    )
+    return {row.uid: row for row in found}
+
+
+def known_mails(connection: Connection, mailbox: str, folder: str, uidvalidity: int) -> int:
+    """How many mails of one folder incarnation are accounted for: those of the first connection and all rows."""
+    before = connection.scalar(
+        select(Folder.known_before).where(Folder.mailbox == mailbox, Folder.folder == folder)
+    )
+    return (before or 0) + sum(counts(connection, mailbox, folder, uidvalidity).values())
+
+
+def due(column: Any, now: datetime) -> Any:
+    """The condition that the time in `column` has come, also after the clock was set back."""
+    return or_(column <= now, column > now + LONGEST_WAIT)
+
+
+def _move(
+    connection: Connection, mailbox: str, folder: str, to: Cursor, now: datetime, known_before: int = 0
+) -> None:
+    insert = _insert(connection, Folder).values(
+        mailbox=mailbox,
+        folder=folder,
+        uidvalidity=to.uidvalidity,
+        cursor=to.uid,
+        started_at=now,
+        known_before=known_before,
+        rescan_to=0,
+        polled_at=now,
+    )
+    ahead = (Folder.uidvalidity == insert.excluded.uidvalidity) & (Folder.cursor > insert.excluded.cursor)
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["mailbox", "folder"],
+            set_={
+                "uidvalidity": insert.excluded.uidvalidity,
+                "cursor": case((ahead, Folder.cursor), else_=insert.excluded.cursor),
+                "polled_at": now,
+            },
+        )
+    )
+
+
+def _insert(connection: Connection, table: Any) -> Any:
+    return (sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert)(table)

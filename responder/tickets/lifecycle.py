@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
+from responder.tickets.ledger import due
 from responder.tickets.models import Message, Participant, Reply, StaffVerdict, Ticket
-from responder.tickets.status import DraftCopy, Filing, ReplyStatus, TicketStatus
+from responder.tickets.status import DraftCopy, Filing, ReplyKind, ReplyStatus, TicketStatus
 
 
 def open_ticket(connection: Connection, values: dict[str, Any]) -> int:
@@ -65,6 +66,15 @@ def set_ticket(
     connection.execute(
         update(Ticket).where(Ticket.id == ticket_id).values(status=status, updated_at=now, **values)
     )
+
+
+def answered_by(connection: Connection, reply: Row[Any], now: datetime) -> None:
+    """`reply` has left, or will: its ticket is answered unless a newer mail waits or it only acknowledges."""
+    if (
+        reply.kind is not ReplyKind.ACKNOWLEDGEMENT
+        and latest_message_id(connection, reply.ticket_id) == reply.message_id
+    ):
+        set_ticket(connection, reply.ticket_id, TicketStatus.ANSWERED, now, reason="")
 
 
 def next_version(connection: Connection, message_id: int) -> int:
@@ -164,80 +174,6 @@ def withdraw(connection: Connection, reply_id: int) -> bool:
     )
 
 
-def claim_due(
-    connection: Connection, mailbox: str, node: str, limit: int, now: datetime, until: datetime
-) -> Sequence[Row[Any]]:
-    """Move up to `limit` due approved replies to `sending` for `node` and return them, oldest first."""
-    due = (
-        select(Reply.id)
-        .where(Reply.status == ReplyStatus.APPROVED, Reply.mailbox == mailbox, Reply.next_try <= now)
-        .order_by(Reply.next_try, Reply.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = list(connection.scalars(due))
-    if not ids:
-        return []
-    connection.execute(
-        update(Reply)
-        .where(Reply.id.in_(ids), Reply.status == ReplyStatus.APPROVED)
-        .values(
-            status=ReplyStatus.SENDING,
-            claimed_by=node,
-            claimed_until=until,
-            attempts=Reply.attempts + 1,
-        )
-    )
-    return connection.execute(
-        select(Reply.__table__)
-        .where(Reply.id.in_(ids), Reply.status == ReplyStatus.SENDING, Reply.claimed_by == node)
-        .order_by(Reply.id)
-    ).all()
-
-
-def renew_claim(connection: Connection, reply_id: int, node: str, until: datetime) -> bool:
-    """Prove that `node` still owns the claim directly before MAIL FROM; False when it lost it."""
-    return (
-        connection.execute(
-            update(Reply)
-            .where(Reply.id == reply_id, Reply.status == ReplyStatus.SENDING, Reply.claimed_by == node)
-            .values(claimed_until=until)
-        ).rowcount
-        == 1
-    )
-
-
-def settle(connection: Connection, reply_id: int, node: str, to: ReplyStatus, **values: Any) -> bool:
-    """Write the outcome of a send; only the owner of the claim may."""
-    return (
-        connection.execute(
-            update(Reply)
-            .where(Reply.id == reply_id, Reply.status == ReplyStatus.SENDING, Reply.claimed_by == node)
-            .values(status=to, claimed_by="", claimed_until=None, **values)
-        ).rowcount
-        == 1
-    )
-
-
-def abandoned(connection: Connection, dead_nodes: Sequence[str], now: datetime) -> list[int]:
-    """Replies in `sending` whose owner is gone: its claim has run out, or it is one of `dead_nodes`."""
-    return list(
-        connection.scalars(
-            select(Reply.id).where(
-                Reply.status == ReplyStatus.SENDING,
-                or_(Reply.claimed_until < now, Reply.claimed_by.in_(dead_nodes)),
-            )
-        )
-    )
-
-
-def claimants(connection: Connection) -> list[str]:
-    """The nodes that hold claims."""
-    return list(
-        connection.scalars(select(Reply.claimed_by).where(Reply.status == ReplyStatus.SENDING).distinct())
-    )
-
-
 def to_file(connection: Connection, mailbox: str, limit: int, now: datetime) -> Sequence[Any]:
     """Sent replies that wait to be filed, with the (folder, uidvalidity, uid) of the mail they answer."""
     return connection.execute(
@@ -256,7 +192,7 @@ def to_file(connection: Connection, mailbox: str, limit: int, now: datetime) -> 
         .where(
             Reply.mailbox == mailbox,
             Reply.filing == Filing.PENDING,
-            or_(Reply.filing_next_try.is_(None), Reply.filing_next_try <= now),
+            or_(Reply.filing_next_try.is_(None), due(Reply.filing_next_try, now)),
         )
         .order_by(Reply.id)
         .limit(limit)
@@ -273,29 +209,17 @@ def draft_copies(connection: Connection, mailbox: str, state: DraftCopy, limit: 
     ).all()
 
 
-def has_due(connection: Connection, mailbox: str, now: datetime) -> bool:
-    """Whether any approved reply of `mailbox` is due."""
-    return (
-        connection.execute(
-            select(Reply.id)
-            .where(Reply.status == ReplyStatus.APPROVED, Reply.mailbox == mailbox, Reply.next_try <= now)
-            .limit(1)
-        ).first()
-        is not None
-    )
-
-
 def mark_undelivered(connection: Connection, reply_id: int, words: str) -> None:
     """Note on a sent reply what a bounce said (rule 28)."""
     connection.execute(update(Reply).where(Reply.id == reply_id).values(undelivered=words))
 
 
-def filed(connection: Connection, reply_id: int, state: Filing) -> None:
-    """End the wish to file a sent reply."""
+def filed(connection: Connection, reply_id: int) -> None:
+    """The wish to file a sent reply is done."""
     connection.execute(
         update(Reply)
         .where(Reply.id == reply_id, Reply.filing == Filing.PENDING)
-        .values(filing=state, filing_next_try=None)
+        .values(filing=Filing.DONE, filing_next_try=None)
     )
 
 

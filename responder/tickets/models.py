@@ -1,4 +1,4 @@
-"""The tables. Times are UTC; text columns never hold NUL (PostgreSQL refuses it).
+"""The tables. Times are UTC; text columns never hold NUL (`CleanText`).
 
 A status column is written only by the conditional updates of `lifecycle`, `ledger` and the outbox.
 """
@@ -60,6 +60,23 @@ class Status(TypeDecorator[str]):
         return None if value is None else self.enum(value)
 
 
+class CleanText(TypeDecorator[str]):
+    """Text without NUL, which PostgreSQL refuses, and without lone surrogates, which no database can encode."""
+
+    impl: type[String] = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+class ShortText(CleanText):
+    """Like `CleanText`, in a column with an upper length, which PostgreSQL enforces."""
+
+    impl = String
+    cache_ok = True
+
+
 class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads the class attribute
         datetime: UtcDateTime,
@@ -71,7 +88,7 @@ class Base(DeclarativeBase):
         DraftCopy: Status(DraftCopy),
         dict[str, Any]: JSON,
         list[str]: JSON,
-        str: Text,
+        str: CleanText,
         bytes: LargeBinary,
     }
 
@@ -80,11 +97,11 @@ _Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Setting(Base):
-    """Installation-wide switches that must survive a restart: armed, hold, breaker."""
+    """What must survive a restart and belongs to no ticket: the arming, the last comparison with each mailbox."""
 
     __tablename__ = "settings"
 
-    key: Mapped[str] = mapped_column(String(60), primary_key=True)
+    key: Mapped[str] = mapped_column(ShortText(60), primary_key=True)
     value: Mapped[dict[str, Any]]
 
 
@@ -93,10 +110,15 @@ class Folder(Base):
 
     __tablename__ = "folders"
 
-    mailbox: Mapped[str] = mapped_column(String(40), primary_key=True)
-    folder: Mapped[str] = mapped_column(String(255), primary_key=True)
+    mailbox: Mapped[str] = mapped_column(ShortText(40), primary_key=True)
+    folder: Mapped[str] = mapped_column(ShortText(255), primary_key=True)
     uidvalidity: Mapped[int] = mapped_column(BigInteger)
     cursor: Mapped[int] = mapped_column(BigInteger)
+    started_at: Mapped[datetime]  # first connection: mail that came earlier is not ours to answer
+    known_before: Mapped[int] = mapped_column(BigInteger, default=0)  # mails there at the first connection
+    rescan_to: Mapped[int] = mapped_column(
+        BigInteger, default=0
+    )  # UIDs up to here may be mails known by another UID
     polled_at: Mapped[datetime | None]
 
 
@@ -113,28 +135,32 @@ class Message(Base):
     )
 
     id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
-    mailbox: Mapped[str] = mapped_column(String(40))
-    folder: Mapped[str] = mapped_column(String(255))
+    mailbox: Mapped[str] = mapped_column(ShortText(40))
+    folder: Mapped[str] = mapped_column(ShortText(255))
     uidvalidity: Mapped[int] = mapped_column(BigInteger)
     uid: Mapped[int] = mapped_column(BigInteger)
-    identity: Mapped[str] = mapped_column(String(64))  # SHA-256 of header block and size; "" for the baseline
+    identity: Mapped[str] = mapped_column(
+        ShortText(64)
+    )  # SHA-256 of header block and size; "" for the baseline
     size: Mapped[int] = mapped_column(BigInteger, default=0)
     internal_date: Mapped[datetime | None]
     received_at: Mapped[datetime]
     flags: Mapped[list[str]] = mapped_column(default=list)
     raw: Mapped[bytes | None]  # the whole mail up to limits.raw_kept_bytes, else the header block
     parts: Mapped[bytes | None]  # text parts of a larger mail, as `intake.pack` writes them
-    header_id: Mapped[str] = mapped_column(String(998), default="")  # its Message-ID, without angle brackets
-    from_address: Mapped[str] = mapped_column(String(320), default="")
+    header_id: Mapped[str] = mapped_column(
+        ShortText(998), default=""
+    )  # its Message-ID, without angle brackets
+    from_address: Mapped[str] = mapped_column(ShortText(320), default="")
     from_name: Mapped[str] = mapped_column(default="")
     subject: Mapped[str] = mapped_column(default="")
     text: Mapped[str] = mapped_column(default="")  # the whole visible text
     new_text: Mapped[str] = mapped_column(default="")
     attachments: Mapped[list[str]] = mapped_column(default=list)
     reply_references: Mapped[list[str]] = mapped_column(default=list)  # References of a reply to it (rule 37)
-    reply_address: Mapped[str] = mapped_column(String(320), default="")  # where a reply may go (rule 34)
-    verdict: Mapped[str] = mapped_column(String(10), default="")
-    kind: Mapped[str] = mapped_column(String(12), default="")
+    reply_address: Mapped[str] = mapped_column(ShortText(320), default="")  # where a reply may go (rule 34)
+    verdict: Mapped[str] = mapped_column(ShortText(10), default="")
+    kind: Mapped[str] = mapped_column(ShortText(12), default="")
     reasons: Mapped[list[str]] = mapped_column(default=list)
     disposition: Mapped[Disposition] = mapped_column(default=Disposition.RECEIVED)
     reason: Mapped[str] = mapped_column(default="")
@@ -154,12 +180,12 @@ class Ticket(Base):
     )
 
     id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
-    mailbox: Mapped[str] = mapped_column(String(40))
+    mailbox: Mapped[str] = mapped_column(ShortText(40))
     status: Mapped[TicketStatus]
     subject: Mapped[str]
-    vendor_address: Mapped[str] = mapped_column(String(320))
+    vendor_address: Mapped[str] = mapped_column(ShortText(320))
     vendor_name: Mapped[str] = mapped_column(default="")
-    language: Mapped[str] = mapped_column(String(5), default="id")
+    language: Mapped[str] = mapped_column(ShortText(5), default="id")
     topics: Mapped[list[str]] = mapped_column(default=list)
     confidence: Mapped[dict[str, Any]] = mapped_column(default=dict)
     reason: Mapped[str] = mapped_column(default="")  # why a person is needed, Indonesian
@@ -173,7 +199,7 @@ class Participant(Base):
     __tablename__ = "participants"
 
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), primary_key=True)
-    address: Mapped[str] = mapped_column(String(320), primary_key=True)
+    address: Mapped[str] = mapped_column(ShortText(320), primary_key=True)
 
 
 class Reply(Base):
@@ -192,25 +218,25 @@ class Reply(Base):
     id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))  # the mail it answers
-    mailbox: Mapped[str] = mapped_column(String(40))
+    mailbox: Mapped[str] = mapped_column(ShortText(40))
     version: Mapped[int]
     kind: Mapped[ReplyKind]
     status: Mapped[ReplyStatus]
     automatic: Mapped[bool] = mapped_column(Boolean)  # allowed by the policy, not by a person
     topics: Mapped[list[str]] = mapped_column(default=list)
     content_version: Mapped[str] = mapped_column(default="")
-    recipient: Mapped[str] = mapped_column(String(320))
+    recipient: Mapped[str] = mapped_column(ShortText(320))
     subject: Mapped[str]
     text: Mapped[str]  # the plain text part, as staff edit it
-    header_id: Mapped[str] = mapped_column(String(100))  # our Message-ID, without angle brackets
+    header_id: Mapped[str] = mapped_column(ShortText(100))  # our Message-ID, without angle brackets
     data: Mapped[bytes]  # frozen bytes: sent, filed and hashed as they are
-    sha256: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str] = mapped_column(ShortText(64))
     created_at: Mapped[datetime]
     decided_by: Mapped[str] = mapped_column(default="")
     decided_at: Mapped[datetime | None]
     next_try: Mapped[datetime | None]  # not before; undo window and back-off
     attempts: Mapped[int] = mapped_column(default=0)
-    claimed_by: Mapped[str] = mapped_column(String(100), default="")
+    claimed_by: Mapped[str] = mapped_column(ShortText(100), default="")
     claimed_until: Mapped[datetime | None]
     outcome: Mapped[str] = mapped_column(default="")  # the server's last words, or why it waits
     sent_at: Mapped[datetime | None]
@@ -233,10 +259,10 @@ class Event(Base):
     ticket_id: Mapped[int] = mapped_column(BigInteger)  # 0 = the installation itself
     seq: Mapped[int]
     at: Mapped[datetime]
-    actor: Mapped[str] = mapped_column(String(120))
-    action: Mapped[str] = mapped_column(String(40))
+    actor: Mapped[str] = mapped_column(ShortText(120))
+    action: Mapped[str] = mapped_column(ShortText(40))
     detail: Mapped[dict[str, Any]]
-    hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(ShortText(64))
 
 
 class StaffVerdict(Base):
@@ -248,18 +274,18 @@ class StaffVerdict(Base):
     id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))
-    predicted: Mapped[str] = mapped_column(String(10))  # auto, draft, staff
+    predicted: Mapped[str] = mapped_column(ShortText(10))  # auto, draft, staff
     topics: Mapped[list[str]]
     confidence: Mapped[dict[str, Any]]
     reason: Mapped[str]
-    model_version: Mapped[str] = mapped_column(String(80))
+    model_version: Mapped[str] = mapped_column(ShortText(80))
     content_version: Mapped[str] = mapped_column(default="")
     predicted_at: Mapped[datetime]
     decision: Mapped[str] = mapped_column(
-        String(20), default=""
+        ShortText(20), default=""
     )  # approved, edited, retopiced, rejected, ...
     decided_topics: Mapped[list[str]] = mapped_column(default=list)
-    manner: Mapped[str] = mapped_column(String(10), default="")  # single, batch, audit
+    manner: Mapped[str] = mapped_column(ShortText(10), default="")  # single, batch, audit
     decided_by: Mapped[str] = mapped_column(default="")
     decided_at: Mapped[datetime | None]
 
@@ -269,8 +295,8 @@ class Counter(Base):
 
     __tablename__ = "counters"
 
-    key: Mapped[str] = mapped_column(String(400), primary_key=True)
-    window: Mapped[str] = mapped_column(String(20), primary_key=True)
+    key: Mapped[str] = mapped_column(ShortText(400), primary_key=True)
+    window: Mapped[str] = mapped_column(ShortText(20), primary_key=True)
     n: Mapped[int]
     at: Mapped[datetime]
 
@@ -280,7 +306,7 @@ class AddressNote(Base):
 
     __tablename__ = "address_notes"
 
-    address: Mapped[str] = mapped_column(String(320), primary_key=True)
+    address: Mapped[str] = mapped_column(ShortText(320), primary_key=True)
     reason: Mapped[str]
     at: Mapped[datetime]
 
@@ -290,8 +316,8 @@ class Lease(Base):
 
     __tablename__ = "leases"
 
-    mailbox: Mapped[str] = mapped_column(String(40), primary_key=True)
-    node: Mapped[str] = mapped_column(String(100))
+    mailbox: Mapped[str] = mapped_column(ShortText(40), primary_key=True)
+    node: Mapped[str] = mapped_column(ShortText(100))
     until: Mapped[datetime]
 
 
@@ -300,8 +326,8 @@ class TopicLevel(Base):
 
     __tablename__ = "topic_levels"
 
-    mailbox: Mapped[str] = mapped_column(String(40), primary_key=True)
-    slug: Mapped[str] = mapped_column(String(80), primary_key=True)
-    level: Mapped[str] = mapped_column(String(10))
+    mailbox: Mapped[str] = mapped_column(ShortText(40), primary_key=True)
+    slug: Mapped[str] = mapped_column(ShortText(80), primary_key=True)
+    level: Mapped[str] = mapped_column(ShortText(10))
     since: Mapped[datetime]
     by: Mapped[str]

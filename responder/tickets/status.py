@@ -50,9 +50,8 @@ class Filing(StrEnum):
     """The wish to file a sent reply in Sent and mark the original answered; never decides about sending."""
 
     NONE = "none"  # nothing to file (not sent yet)
-    PENDING = "pending"  # sent, to be filed
+    PENDING = "pending"  # sent, to be filed; tried for ever
     DONE = "done"  # filed, or the provider files Sent itself
-    GIVEN_UP = "given_up"  # failed too often; noted on the ticket
 
 
 class DraftCopy(StrEnum):

@@ -16,6 +16,8 @@ from responder.tickets.models import AddressNote, Base, Setting, TopicLevel
 
 AUTOMATIC = "automatic"
 REVIEW = "review"
+# One row each: a machine that trips the breaker cannot overwrite a person who disarms at the same moment.
+_ARMING, _BREAKER, _HOLD = "arming", "breaker", "hold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,40 +28,60 @@ class Arming:
     since: datetime | None  # when it was armed; mail received before is never answered automatically
     by: str
     breaker: str  # why automatic sending is stopped until a person arms again (rule 22); "" = it is not
+    hold: str = ""  # why mailbox or database may be a restored one; "" = no reason to think so
+    held_since: datetime | None = None  # what was allowed to leave before waits until a person arms again
 
 
 def arming(connection: Connection) -> Arming:
-    value = connection.scalar(select(Setting.value).where(Setting.key == "arming")) or {}
-    since = value.get("since")
+    rows = connection.execute(
+        select(Setting.key, Setting.value).where(Setting.key.in_([_ARMING, _BREAKER, _HOLD]))
+    )
+    kept: dict[str, dict[str, Any]] = {row.key: row.value for row in rows}
+    value, hold_value = kept.get(_ARMING, {}), kept.get(_HOLD, {})
+    since, held_since = value.get("since"), hold_value.get("since")
     return Arming(
         armed=bool(value.get("armed", False)),
         since=datetime.fromisoformat(since) if since else None,
         by=str(value.get("by", "")),
-        breaker=str(value.get("breaker", "")),
+        breaker=str(kept.get(_BREAKER, {}).get("reason", "")),
+        hold=str(hold_value.get("reason", "")),
+        held_since=datetime.fromisoformat(held_since) if held_since else None,
     )
 
 
 def arm(connection: Connection, actor: str, at: datetime) -> None:
-    """Allow sending; automatic replies only to mail received from `at` on. Resets the breaker."""
+    """Allow sending; automatic replies only to mail received from `at` on. Resets breaker and hold."""
     since = at.replace(microsecond=0)  # INTERNALDATE, which it is compared with, counts whole seconds
-    _put(connection, {"armed": True, "since": since.isoformat(), "by": actor, "breaker": ""})
+    remember(connection, _ARMING, {"armed": True, "since": since.isoformat(), "by": actor})
+    remember(connection, _BREAKER, {})
+    remember(connection, _HOLD, {})
     audit.record(connection, [audit.Entry(audit.INSTALLATION, actor, "armed")], at)
 
 
 def disarm(connection: Connection, actor: str, at: datetime) -> None:
     """Stop every send, approved ones too."""
-    _put(connection, {"armed": False, "since": None, "by": actor, "breaker": ""})
+    remember(connection, _ARMING, {"armed": False, "since": None, "by": actor})
     audit.record(connection, [audit.Entry(audit.INSTALLATION, actor, "disarmed")], at)
 
 
 def trip_breaker(connection: Connection, reason: str, at: datetime) -> None:
     """Stop automatic sending until a person arms again (rule 22); drafts and approved replies go on."""
-    state = arming(connection)
-    since = state.since.isoformat() if state.since else None
-    _put(connection, {"armed": state.armed, "since": since, "by": state.by, "breaker": reason})
+    remember(connection, _BREAKER, {"reason": reason})
     audit.record(
         connection, [audit.Entry(audit.INSTALLATION, audit.MACHINE, "breaker", {"reason": reason})], at
     )
+
+
+def hold(connection: Connection, reason: str, at: datetime) -> bool:
+    """Go to review mode until a person arms again: mailbox or database may be restored from a backup.
+
+    Nothing is sent automatically, and what was allowed to leave before `at` waits. False when it is held already.
+    """
+    if recall(connection, _HOLD):
+        return False
+    remember(connection, _HOLD, {"reason": reason, "since": at.isoformat()})
+    audit.record(connection, [audit.Entry(audit.INSTALLATION, audit.MACHINE, "held", {"reason": reason})], at)
+    return True
 
 
 def levels(connection: Connection, mailbox: str) -> dict[str, str]:
@@ -112,5 +134,12 @@ def upsert(connection: Connection, table: type[Base], key: dict[str, Any], value
     connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
 
 
-def _put(connection: Connection, value: dict[str, Any]) -> None:
-    upsert(connection, Setting, {"key": "arming"}, {"value": value})
+def remember(connection: Connection, key: str, value: dict[str, Any]) -> None:
+    """Keep `value` under `key` of the settings."""
+    upsert(connection, Setting, {"key": key}, {"value": value})
+
+
+def recall(connection: Connection, key: str) -> dict[str, Any]:
+    """What `remember` kept last under `key`; empty when there is nothing."""
+    value: dict[str, Any] | None = connection.scalar(select(Setting.value).where(Setting.key == key))
+    return value or {}

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, or_, select, update
 
-from responder.tickets import audit, lifecycle
+from responder.tickets import audit, claims, lifecycle
 from responder.tickets.models import Message, Reply, Ticket
 from responder.tickets.status import Disposition, DraftCopy, Filing, ReplyStatus, TicketStatus
 
@@ -15,22 +15,22 @@ _MAY_BE_TAKEN_OVER = (ReplyStatus.DRAFTED, ReplyStatus.APPROVED)
 
 
 def seen_in_sent(connection: Connection, header_id: str, now: datetime) -> bool:
-    """Our own Message-ID stands in Sent: an uncertain reply was sent, and nothing is left to file.
+    """Our own Message-ID stands in Sent: the reply was sent, and nothing is left to file.
 
-    Returns whether `header_id` is a reply of ours.
+    True for an uncertain reply, and for one that a restored database believes to be waiting. Returns whether
+    `header_id` is a reply of ours.
     """
-    row = connection.execute(select(Reply.id, Reply.ticket_id).where(Reply.header_id == header_id)).first()
+    row = connection.execute(select(Reply.id).where(Reply.header_id == header_id)).first()
     if row is None:
         return False
-    if lifecycle.move_reply(
-        connection, row.id, ReplyStatus.UNCERTAIN, ReplyStatus.SENT, sent_at=now, filing=Filing.DONE
-    ):
-        lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.ANSWERED, now, reason="")
-        entry = audit.Entry(
-            row.ticket_id, audit.MACHINE, "settled", {"reply": row.id, "evidence": "found in Sent"}
-        )
-        audit.record(connection, [entry], now)
+    claims.proved_sent(connection, row.id, "found in Sent", now, Filing.DONE)
     return True
+
+
+def unknown_ids(connection: Connection, header_ids: Sequence[str]) -> list[str]:
+    """Those of `header_ids`, Message-IDs of our making, that no reply has."""
+    known = set(connection.scalars(select(Reply.header_id).where(Reply.header_id.in_(header_ids))))
+    return [header_id for header_id in header_ids if header_id not in known]
 
 
 def answered_by_hand(

@@ -13,7 +13,18 @@ from sqlalchemy import select, text, update
 
 from responder.errors import Refused, StoreError
 from responder.replies import approval
-from responder.tickets import audit, brakes, leases, ledger, lifecycle, queues, switches, takeover, threading
+from responder.tickets import (
+    audit,
+    brakes,
+    claims,
+    leases,
+    ledger,
+    lifecycle,
+    queues,
+    switches,
+    takeover,
+    threading,
+)
 from responder.tickets.database import Database
 from responder.tickets.ledger import Cursor
 from responder.tickets.models import Base, Event, Message
@@ -191,33 +202,25 @@ def test_an_approval_can_be_taken_back_until_it_leaves(database: Database) -> No
         assert row is not None
         assert (row.status, row.draft_copy) == (ReplyStatus.DRAFTED, DraftCopy.PLACED)
         approval.approve(connection, reply, f"{1:064x}", "sari", NOW, undo_seconds=0)
-        lifecycle.claim_due(connection, MAILBOX, "node", 8, NOW, NOW + timedelta(minutes=30))
+        switches.arm(connection, "sari", NOW)
+        claims.claim_due(connection, MAILBOX, "node", 8, NOW, NOW, switches.arming(connection))
         with pytest.raises(Refused, match="sending"):
             approval.undo(connection, reply, "sari", NOW)
 
 
 def test_a_reply_is_claimed_by_one_node_and_settled_only_by_it(database: Database) -> None:
     with database.begin() as connection:
+        switches.arm(connection, "sari", NOW)
+        arming = switches.arming(connection)
         ticket, message = ticketed(connection)
         reply = drafted(connection, ticket, message)
         approval.approve(connection, reply, f"{1:064x}", "sari", NOW, undo_seconds=0)
         until = NOW + timedelta(minutes=30)
-        assert len(lifecycle.claim_due(connection, MAILBOX, "host:1.1", 8, NOW, until)) == 1
-        assert lifecycle.claim_due(connection, MAILBOX, "host:2.2", 8, NOW, until) == []
-        assert not lifecycle.settle(connection, reply, "host:2.2", ReplyStatus.SENT)
-        assert not lifecycle.renew_claim(connection, reply, "host:2.2", until)
-        assert lifecycle.settle(connection, reply, "host:1.1", ReplyStatus.SENT)
-
-
-def test_a_claim_is_abandoned_when_it_ran_out_or_its_process_died(database: Database) -> None:
-    with database.begin() as connection:
-        ticket, message = ticketed(connection)
-        reply = drafted(connection, ticket, message)
-        approval.approve(connection, reply, f"{1:064x}", "sari", NOW, undo_seconds=0)
-        lifecycle.claim_due(connection, MAILBOX, "host:1.1", 8, NOW, NOW + timedelta(minutes=30))
-        assert lifecycle.abandoned(connection, [], NOW) == []
-        assert lifecycle.abandoned(connection, ["host:1.1"], NOW) == [reply]
-        assert lifecycle.abandoned(connection, [], NOW + timedelta(minutes=31)) == [reply]
+        assert len(claims.claim_due(connection, MAILBOX, "host:1.1", 8, NOW, until, arming)) == 1
+        assert claims.claim_due(connection, MAILBOX, "host:2.2", 8, NOW, until, arming) == []
+        assert not claims.settle(connection, reply, "host:2.2", ReplyStatus.SENT)
+        assert not claims.renew_claim(connection, reply, "host:2.2", until)
+        assert claims.settle(connection, reply, "host:1.1", ReplyStatus.SENT)
 
 
 def test_a_reply_by_hand_found_in_sent_holds_ours(database: Database) -> None:

@@ -47,6 +47,9 @@ def upgrade() -> None:
         sa.Column("folder", sa.String(length=255), nullable=False),
         sa.Column("uidvalidity", sa.BigInteger(), nullable=False),
         sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("known_before", sa.BigInteger(), nullable=False),
+        sa.Column("rescan_to", sa.BigInteger(), nullable=False),
         sa.Column("polled_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("mailbox", "folder"),
     )

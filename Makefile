@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 TESTS ?= tests
 
 .PHONY: demo test lint format fuzz clean
@@ -16,23 +18,27 @@ demo: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest $(TESTS)
 
-lint: $(STAMP)
+lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(STAMP)
+format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-fuzz: $(STAMP)
+fuzz: $(DEV_STAMP)
 	RESPONDER_FUZZ=long $(BIN)/python -m pytest tests/unit -k fuzz --timeout 3600
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo]' --group dev
+	$(INSTALL) '.[demo]'
+	@touch $@
+
+$(DEV_STAMP): $(STAMP)
+	$(INSTALL) '.[demo,dev,postgresql]'
 	@touch $@
 
 clean:

@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 $(DEV_STAMP): $(STAMP)
-	$(INSTALL) '.[demo,dev,postgresql]'
+	$(INSTALL) '.[demo,dev,plots,postgresql]'
 	@touch $@
 
 clean:

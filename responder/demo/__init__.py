@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from email import policy
 from pathlib import Path
+from textwrap import shorten
 
 from rich import box
 from rich.console import Console
@@ -71,6 +72,7 @@ def run_demo(*, once: bool, mails: Path | None, stop: threading.Event | None = N
             delivered = _deliver(server, _messages(mails))
             console.print(
                 f"{delivered} mails delivered to {ADDRESS}; the worker fetches and handles them …\n"
+                f"In this demo {', '.join(ANSWERING_TOPICS)} may answer by themselves; an office starts with none.\n"
             )
             done = rounds.run()
         for one in done:
@@ -182,7 +184,7 @@ def _print(console: Console, done: OfficeRound) -> None:
                 Text(", ".join(one.topics) or "-"),
                 "-" if one.confidence is None else f"{one.confidence:.0%}",
                 Text(f"{words} (#{one.ticket_id})" if one.ticket_id else words, style=colour),
-                Text(one.why[:160]),
+                Text(shorten(one.why, 160, placeholder=" …")),
             )
         console.print(grid)
     if done.handled or done.outbox.sent or done.filing.taken_over:

@@ -50,7 +50,10 @@ class Explanation:
 class Classifier(Protocol):
     """Pure and deterministic: the same content gives the same decisions, bit for bit."""
 
-    version: str  # names the model: content hash and format
+    @property
+    def version(self) -> str:
+        """Names the model: format and content hash."""
+        ...
 
     @property
     def topics(self) -> Sequence[str]: ...

@@ -127,7 +127,7 @@ class Setting:
     """What screening must know about the live setting; `trust` takes rules 10, 14 and 16 as met."""
 
     own_addresses: frozenset[str] = frozenset()  # address, aliases, every mailbox here; lower case
-    authserv_id: str | None = None  # None: not configured, nobody is authenticated; "": accept a header without id
+    authserv_id: str | None = None  # None: nobody is authenticated; "": accept a header without id
     now: datetime | None = None  # aware
     received: datetime | None = None  # INTERNALDATE, aware
     max_age_hours: float = 24.0

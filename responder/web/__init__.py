@@ -1,1 +1,0 @@
-"""Staff pages and JSON API."""

@@ -94,9 +94,9 @@ def thinned(keep: Callable[[Example, random.Random], bool]) -> Callable[[Path], 
     return change
 
 
-def measure(name: str, change: Callable[[Path], None] | None = None) -> None:
+def measure(name: str, change: Callable[[Path], None] | None = None, *, repair: bool = True) -> None:
     with altered(change or (lambda _: None)) as content:
-        model = train(content)
+        model = train(content, repair=repair)
         row(name, model, evaluate(model, held_out(DEVELOPMENT)).figures)
 
 
@@ -107,6 +107,7 @@ def ablation() -> None:
     measure("no concepts (actions)", without("tindakan"))
     measure("no cues", without("tanda"))
     measure("no hard stops", without("henti"))
+    measure("no repair of typing errors", repair=False)
     for view, name in (
         ("w", "normalised words"),
         ("r", "written words"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg, sparse
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from responder.classifier.vectors import Floats, Sparse
 
@@ -36,6 +37,14 @@ def fit(
     penalty: float = PENALTY,
 ) -> Fit:
     """Fit `targets` (rows x classes, +1 and -1) with a weight per row; `folds` names the fold of each row."""
+    # The order of summation, and with it the last bits, would depend on the number of cores.
+    with threadpool_limits(limits=1):
+        return _fit(rows, width, targets, importance, folds, penalty)
+
+
+def _fit(
+    rows: Sparse, width: int, targets: Floats, importance: Floats, folds: Sequence[str], penalty: float
+) -> Fit:
     matrix = sparse.csr_matrix(
         (rows.values, (rows.rows, rows.columns)), shape=(rows.height, width), dtype=np.float32
     )

@@ -20,7 +20,7 @@ from responder.classifier.vectors import Document, Floats, Vectorizer
 
 Array = npt.NDArray[np.float64]
 
-_PARTS = ("wr", "c", "k")  # views that are judged together
+_PARTS = ("w", "c", "k")  # views whose agreement is judged
 NEIGHBOUR_VIEW = "w"
 _CUES = ("h:", STOP_PREFIX)
 _SEVERAL = "h:mixed"  # the cue of konsep.yaml for "and another thing"

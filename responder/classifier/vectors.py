@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 
 # Share of each view in the squared length of a document's vector. Words carry the meaning once they are
 # normalised; letters catch what the word lists miss; concepts tell near misses apart.
-VIEW_SHARE = {"w": 0.3, "r": 0.2, "c": 0.3, "k": 0.2}
+VIEW_SHARE = {"w": 0.4, "c": 0.35, "k": 0.25}
 _SHORTEST_NGRAM, _LONGEST_NGRAM = 3, 5
 _MIN_DOCUMENTS = 2  # a feature seen once cannot carry over to another mail
 
@@ -45,11 +45,9 @@ class Sparse:
 def sentence_features(sentence: Sentence) -> dict[str, list[str]]:
     """Return view to feature names, with repetitions; view "c" holds words, yet to be cut into letters."""
     norms = [token.norm for token in sentence.tokens]
-    written = [token.written for token in sentence.tokens]
     return {
         "w": norms + [f"{a} {b}" for a, b in pairwise(norms)],
-        "r": written + [f"{a} {b}" for a, b in pairwise(written)],
-        "c": written,
+        "c": [token.written for token in sentence.tokens],
         "k": concept_features(sentence.concepts),
     }
 
@@ -117,7 +115,7 @@ class Vectorizer:
         """Return the columns of a sentence's features, with repetitions."""
         names = sentence_features(sentence)
         found: list[int] = []
-        for view in ("w", "r", "k"):
+        for view in ("w", "k"):
             table = self.columns[view]
             found += [table[name] for name in names[view] if name in table]
         return np.concatenate([np.array(found, dtype=np.int64), *map(self._letters, names["c"])])

@@ -13,8 +13,9 @@ from rapidfuzz import fuzz, process
 from responder.classifier import examples
 from responder.classifier.decision import Outcome
 from responder.classifier.evaluate import evaluate
+from responder.classifier.labelled import LabelledText
 from responder.classifier.model import Model, load, load_or_train
-from responder.classifier.train import LabelledText, train
+from responder.classifier.train import train
 from responder.errors import ModelError
 from responder.paths import shipped
 
@@ -75,10 +76,10 @@ def test_no_measured_mail_stands_in_the_training_text(path: Path) -> None:
 
 def test_held_out_mails_meet_the_release_floor(model: Model) -> None:
     figures = evaluate(model, rows(CONTENT / examples.HELD_OUT)).figures
-    assert figures.precision >= 0.95
-    assert figures.coverage >= 0.50
-    assert figures.leak <= 0.03
-    assert figures.complete >= 0.90
+    assert figures.precision >= 0.97
+    assert figures.coverage >= 0.60
+    assert figures.leak <= 0.02
+    assert figures.complete >= 0.92
     assert figures.top1 >= 0.90
     assert figures.top3 >= 0.98
 

@@ -75,14 +75,14 @@ class Server(_Section):
                 return os.environ[self.password_env]
             except KeyError:
                 raise ConfigError(
-                    f"password for {self.username}@{self.host}: environment variable {self.password_env} is not set"
+                    f"password of {self.username} at {self.host}: environment variable {self.password_env} is not set"
                 ) from None
         if self.password_file is not None:
             try:
                 return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
             except OSError as error:
                 raise ConfigError(
-                    f"password for {self.username}@{self.host}: cannot read {self.password_file}: {error.strerror}"
+                    f"password of {self.username} at {self.host}: cannot read {self.password_file}: {error.strerror}"
                 ) from error
         return ""
 

@@ -11,7 +11,9 @@ import pytest
 
 from responder.classifier.model import load_or_train
 from responder.paths import shipped
+from responder.tickets.database import Database
 from tests.faulty_smtp import FaultySmtp
+from tests.postgres import Postgres
 from tests.servers import DOVECOT, Dovecot, MailDevel
 
 
@@ -70,3 +72,22 @@ def mail_devel() -> Iterator[MailDevel]:
 def faulty_smtp() -> Iterator[FaultySmtp]:
     with FaultySmtp() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty, migrated database of each kind."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/responder.db"
+    else:
+        url = request.getfixturevalue("postgres").database()
+    store = Database(url)
+    store.migrate()
+    yield store
+    store.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -184,7 +184,7 @@ class Outbox:
 
     def _settle(self, outcomes: Sequence[Outcome], now: datetime, tally: Tally) -> None:
         """Write `outcomes`, with those that could not be written before; they are kept until that works."""
-        self._unwritten += outcomes
+        self._unwritten += [_final(one, now) for one in outcomes]
         if not self._unwritten:
             return
         self._database.write(lambda connection: self._write(connection, now))
@@ -217,7 +217,7 @@ class Outbox:
             if not settle(ReplyStatus.SENT, sent_at=now, outcome=words, filing=Filing.PENDING):
                 return None
             return audit.Entry(row.ticket_id, audit.MACHINE, "sent", detail)
-        if result.status == "retry" and now - row.decided_at < GIVE_UP_AFTER:
+        if result.status == "retry":
             if not settle(ReplyStatus.APPROVED, outcome=words, next_try=now + backoff(row.attempts)):
                 return None
             return audit.Entry(row.ticket_id, audit.MACHINE, "deferred", detail)
@@ -261,6 +261,14 @@ class Outbox:
                 lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.NEEDS_STAFF, now, reason=reason)
                 entry = audit.Entry(row.ticket_id, audit.MACHINE, "recalled", {"reply": row.id})
                 audit.record(connection, [entry], now)
+
+
+def _final(outcome: Outcome, now: datetime) -> Outcome:
+    """A temporary refusal is final once the reply has been tried for long enough (RFC 5321 4.5.4.1)."""
+    row, result = outcome.row, outcome.result
+    if result is None or result.status != "retry" or now - row.decided_at < GIVE_UP_AFTER:
+        return outcome
+    return Outcome(row, replace(result, status="failed"))
 
 
 def backoff(attempts: int) -> timedelta:

@@ -1,8 +1,8 @@
-"""The records on a real database file: ledger, threading, brakes, approvals, events."""
+"""The records on real databases of both kinds: ledger, threading, brakes, approvals, events."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,13 +34,6 @@ from tests.store import MAILBOX, NOW, VENDOR, drafted, open_database, received, 
 LIMITS = brakes.Limits(same_answer_days=7, per_address_day=2, per_domain_day=2, per_hour=100)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    store = open_database(tmp_path)
-    yield store
-    store.close()
-
-
 def test_migrations_make_exactly_the_tables_of_the_models(database: Database) -> None:
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
@@ -53,8 +46,8 @@ def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
         database.migrate()
 
 
-def test_a_power_cut_cannot_lose_a_commit(database: Database) -> None:
-    with database.read() as connection:
+def test_a_power_cut_cannot_lose_a_commit(tmp_path: Path) -> None:
+    with closing(open_database(tmp_path)) as database, database.read() as connection:
         assert connection.execute(text("PRAGMA synchronous")).scalar_one() == 2
         assert connection.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
 

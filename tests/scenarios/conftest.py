@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import require_dovecot
 from tests.faulty_smtp import FaultySmtp
+from tests.scenarios.faults import HEADINGS
 from tests.scenarios.installation import OFFICE, DovecotBackend, Installation, MailDevelBackend
 from tests.servers import Dovecot, MailDevel
 
@@ -34,3 +35,14 @@ def dovecot_office(tmp_path: Path, models: Path) -> Iterator[Installation]:
     require_dovecot()
     with Dovecot((OFFICE,)) as dovecot, FaultySmtp() as sink:
         yield Installation(tmp_path / "office", DovecotBackend(dovecot, sink), models)
+
+
+@pytest.fixture(scope="session")
+def record_faults(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Rows of the table in docs/reliability.md, printed at the end of the run."""
+    rows: list[str] = []
+    yield rows
+    if rows:
+        lines = ["| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS), *rows]
+        reporter = request.config.pluginmanager.getplugin("terminalreporter")
+        reporter.write_line("\n" + "\n".join(lines))

@@ -112,6 +112,11 @@ class Folders(_Section):
     sent: str = ""
 
 
+def _check_address(value: str) -> None:
+    if not re.fullmatch(r"[^\s@<>\"]+@[^\s@<>\"]+", value):
+        raise ValueError(f"{value!r} is not an email address")
+
+
 class MailboxConfig(_Section):
     """One mailbox served: who we are to vendors there, and the servers."""
 
@@ -121,6 +126,9 @@ class MailboxConfig(_Section):
     envelope_from: str = ""  # "": the mailbox itself
     authserv_id: str | None = None
     files_sent_itself: bool = False
+    plus_addressing: bool = (
+        False  # Reply-To with a token, where the provider delivers "address+token" (rule 49)
+    )
     content: RelativePath = Field(default_factory=lambda: shipped("content"))
     templates: RelativePath = Field(default_factory=lambda: shipped("templates"))
     imap: ImapServer
@@ -131,9 +139,15 @@ class MailboxConfig(_Section):
     @classmethod
     def _addresses_are_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for address in (value,) if isinstance(value, str) else value:
-            if not re.fullmatch(r"[^\s@<>\"]+@[^\s@<>\"]+", address):
-                raise ValueError(f"{address!r} is not an email address")
+            _check_address(address)
         return value.lower() if isinstance(value, str) else tuple(address.lower() for address in value)
+
+    @field_validator("envelope_from")
+    @classmethod
+    def _bounces_come_back(cls, value: str) -> str:
+        if value:
+            _check_address(value)
+        return value
 
     @property
     def domain(self) -> str:

@@ -11,7 +11,10 @@ import structlog
 
 from responder.config import Logging
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
+    code: f"\\u{code:04x}" for code in (0x2028, 0x2029)
+}
+_CONTROLS_IN_A_TRACE = {code: escape for code, escape in _CONTROLS.items() if code != ord("\n")}
 
 
 def configure(options: Logging) -> None:
@@ -38,6 +41,6 @@ def configure(options: Logging) -> None:
 def _escape_controls(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A header in a log line must not be able to forge another line or move a terminal's cursor."""
     for key, value in event.items():
-        if isinstance(value, str) and key != "exception":
-            event[key] = value.translate(_CONTROLS)
+        if isinstance(value, str):
+            event[key] = value.translate(_CONTROLS_IN_A_TRACE if key == "exception" else _CONTROLS)
     return event

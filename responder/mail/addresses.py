@@ -105,6 +105,16 @@ def message_ids(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(i for i in found if len(i) <= MAX_ID and i.isascii() and i.isprintable()))
 
 
+def mailbox_key(address: str) -> str:
+    """`address` as limits and notes about a person are kept: lower case, without a "+suffix" (rules 19, 23, 28).
+
+    Case and suffix are free for the sender to vary, and all of them are one mailbox almost everywhere. Never for
+    writing to.
+    """
+    local, _, domain = address.lower().rpartition("@")
+    return f"{local.partition('+')[0] or local}@{domain}"
+
+
 def date(value: str) -> datetime | None:
     """The aware time of a Date header; None when it cannot be read. An unknown zone (-0000) is UTC."""
     try:

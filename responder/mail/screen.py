@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from responder.errors import UnsendableMail
 from responder.mail import addresses, authentication, phrases, signals
 from responder.mail.authentication import Outcome
+from responder.mail.domains import wire_address
 from responder.mail.message import IncomingMail, Kind, Screening, Setting, Verdict
 from responder.mail.signals import Signal
 
@@ -49,6 +51,8 @@ def _sender(mail: IncomingMail) -> Iterator[Signal]:
         yield Signal(Verdict.DRAFT, None, f"rule 11: From is not one mailbox ({seen})")
     elif not mail.sender.domain:
         yield Signal(Verdict.DRAFT, None, "rule 11: From has no domain")
+    elif not _can_be_written_to(mail.sender.address):
+        yield Signal(Verdict.DRAFT, None, f"rule 45: {mail.sender.address} cannot be written to")
 
 
 def _reply_to(mail: IncomingMail, setting: Setting) -> Iterator[Signal]:
@@ -92,9 +96,19 @@ def _age(setting: Setting) -> Iterator[Signal]:
         yield Signal(Verdict.DRAFT, None, f"rule 16: older than {setting.max_age_hours:g} hours")
 
 
+def _can_be_written_to(address: str) -> bool:
+    try:
+        wire_address(address)
+    except UnsendableMail:
+        return False
+    return True
+
+
 def _reply_address(mail: IncomingMail, verdict: Verdict, kinds: set[Kind | None]) -> str:
-    """Rules 1 and 34: the From mailbox, or nowhere for our own mail, bounces and the null sender."""
+    """Rules 1, 34 and 45: the From mailbox; nowhere for our own mail, bounces, the null sender and odd addresses."""
     nowhere = (
         verdict is Verdict.LOOP or mail.return_path == "" or kinds & {Kind.BOUNCE, Kind.REPORT, Kind.OWN}
     )
-    return "" if nowhere or mail.sender is None else mail.sender.address
+    if nowhere or mail.sender is None or not _can_be_written_to(mail.sender.address):
+        return ""
+    return mail.sender.address

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from responder.classifier.decision import Decision
 from responder.errors import ContentError, ModelError, ResponderError, UnreadableMail
-from responder.mail import compose, tokens
+from responder.mail import addresses, compose, tokens
 from responder.mail.message import IncomingMail, Kind, Screening, Setting
 from responder.mail.parse import read_parts
 from responder.mail.reader import Reader
@@ -33,6 +33,9 @@ from responder.tickets.ledger import Known
 from responder.tickets.status import Disposition, Filing, TicketStatus
 
 log = structlog.get_logger("responder.handling")
+
+_OF_PEOPLE = frozenset({Kind.PERSON, Kind.UNREADABLE})
+"""Kinds that become tickets: somebody wrote the mail, be it encrypted (rule 17)."""
 
 _FORWARD = re.compile(r"\s*(fwd?|tr|wg|teruskan|terusan)\s*:", re.IGNORECASE)
 
@@ -115,11 +118,16 @@ class Handler:
         wanted = [
             (row.id, mail)
             for row, mail in zip(rows, mails, strict=True)
-            if isinstance(mail, IncomingMail) and screenings[row.id].kind is Kind.PERSON
+            if isinstance(mail, IncomingMail) and screenings[row.id].kind in _OF_PEOPLE
         ]
         if not wanted:
             return {}
-        texts = [(tokens.strip_subject_tags(mail.subject), classified_text(mail)) for _, mail in wanted]
+        texts = [
+            (tokens.strip_subject_tags(mail.subject), classified_text(mail))
+            if screenings[row_id].kind is Kind.PERSON
+            else ("", "")  # a subject above a text that nobody could read is no question
+            for row_id, mail in wanted
+        ]
         return dict(zip((row_id for row_id, _ in wanted), office.classifier.classify(texts), strict=True))
 
     def _write(
@@ -130,15 +138,23 @@ class Handler:
                 return _handle_one(connection, office, switched, case, now)
         except (ContentError, ModelError):
             raise
-        except Exception as error:
+        except Exception as error:  # one mail must never stop the next (fault matrix, "classify")
             # DataError is about the values of this mail; every other database error is about the database.
             if isinstance(error, SQLAlchemyError) and not isinstance(error, DataError):
                 raise
-            if not isinstance(error, ResponderError):
+            why = _words_of(error)
+            if isinstance(error, DataError):
+                log.error("mail could not be stored", message=case.row.id, why=why)
+            elif not isinstance(error, ResponderError):
                 log.exception("mail could not be handled", message=case.row.id)
-            state = ledger.failed_attempt(connection, case.row.id, str(error) or type(error).__name__, now)
+            state = ledger.failed_attempt(connection, case.row.id, why, now)
             quarantined = state is Disposition.QUARANTINED
-            return handled(case, "quarantined" if quarantined else "retry", why=str(error))
+            return handled(case, "quarantined" if quarantined else "retry", why=why)
+
+
+def _words_of(error: Exception) -> str:
+    """What `error` says, without the statement's parameters: they are the mail itself (rule 71)."""
+    return str(error.orig if isinstance(error, DataError) else error) or type(error).__name__
 
 
 def classified_text(mail: IncomingMail) -> str:
@@ -169,13 +185,12 @@ def _handle_one(
         "new_text": mail.new_text,
         "attachments": [one.name for one in mail.attachments if not one.inline],
         "reply_references": list(
-            compose.reply_references(
-                mail.message_id, mail.references, mail.in_reply_to[0] if mail.in_reply_to else ""
-            )
+            compose.reply_references(mail.message_id, mail.references, mail.in_reply_to)
         ),
         "reply_address": case.screening.reply_address,
         "verdict": case.screening.verdict.value,
-        "kind": kind.value,
+        # For the records an unreadable mail is a person's: staff answer it as any other.
+        "kind": (Kind.PERSON if kind in _OF_PEOPLE else kind).value,
         "reasons": list(case.screening.reasons),
     }
     if case.known is not None and case.known.id != case.row.id:
@@ -186,7 +201,7 @@ def _handle_one(
         return handled(case, "duplicate", case.known.ticket_id, why=why)
     if kind is Kind.BOUNCE:
         return _bounce(connection, case, seen, now)
-    if kind is not Kind.PERSON:
+    if kind not in _OF_PEOPLE:
         return _set_aside(connection, office, case, seen)
     return ticketing.write(connection, office, switched, case, seen, now)
 
@@ -210,7 +225,8 @@ def _bounce(connection: Connection, case: Case, seen: dict[str, Any], now: datet
         audit.record(connection, [entry], now)
         return handled(case, "note", reply.ticket_id, why="delivery note, not a failure")
     lifecycle.mark_undelivered(connection, reply.id, words or "undelivered")
-    switches.note_address(connection, reply.recipient, f"balasan kami kembali: {words}".strip(": "), now)
+    refused = f"balasan kami kembali: {words}".strip(": ")
+    switches.note_address(connection, addresses.mailbox_key(reply.recipient), refused, now)
     why = f"Balasan tidak sampai ke {reply.recipient}: {words or 'ditolak'}"
     lifecycle.set_ticket(connection, reply.ticket_id, TicketStatus.NEEDS_STAFF, now, reason=why)
     entry = audit.Entry(reply.ticket_id, audit.MACHINE, "bounced", {"reply": reply.id, "answer": words})

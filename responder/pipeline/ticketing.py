@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from responder.errors import Refused
 from responder.knowledge.checklist import Checklist, check
 from responder.knowledge.topic import Topic
-from responder.mail import compose, tokens
+from responder.mail import addresses, compose, tokens
 from responder.mail.message import Address
 from responder.pipeline.case import Case, Handled, handled
 from responder.pipeline.office import Office
@@ -21,7 +21,7 @@ from responder.replies.freeze import Origin, Wording, content_version, freeze
 from responder.replies.policy import Course, Ruling
 from responder.replies.render import RenderedReply, VendorContext
 from responder.tickets import audit, brakes, ledger, lifecycle, switches, threading
-from responder.tickets.models import StaffVerdict
+from responder.tickets.models import Message, StaffVerdict
 from responder.tickets.status import Disposition, ReplyKind, ReplyStatus, TicketStatus
 
 ACKNOWLEDGED_STATUSES = frozenset(
@@ -72,7 +72,9 @@ def write(
         raise Refused(f"message {case.row.id} was handled by another worker")
     topics = _topics_to_answer(connection, ticket_id, decision.topics, first)
     checklist = _submission(office, case)
-    notes = switches.address_notes(connection, [sender, case.screening.reply_address])
+    notes = switches.address_notes(
+        connection, {addresses.mailbox_key(one) for one in (sender, case.screening.reply_address) if one}
+    )
     ruling = policy.decide(
         policy.Situation(
             screening=case.screening,
@@ -85,13 +87,15 @@ def write(
             acknowledgements=office.settings.policy.acknowledge,
             first_mail=first,
             address_note=next(iter(notes.values()), ""),
-            extra=_extra(office, topics, joined, checklist),
+            extra=_extra(joined, checklist, reused_id=_reuses_an_id(connection, office, case)),
         )
     )
     if case.screening.stop_request and sender:
-        switches.note_address(connection, sender, "pengirim meminta tidak dikirimi surat otomatis", now)
+        wish = "pengirim meminta tidak dikirimi surat otomatis"
+        switches.note_address(connection, addresses.mailbox_key(sender), wish, now)
     entries = [_predicted(connection, office, case, ticket_id, topics, now)]
     if repeated is not None:
+        _answer_the_newest_copy(connection, ticket_id, case)
         entries.append(audit.Entry(ticket_id, audit.MACHINE, "repeated", {"message": case.row.id}))
         audit.record(connection, entries, now)
         return handled(case, "note", ticket_id, why="the same mail again while its ticket is open (rule 19)")
@@ -176,13 +180,32 @@ def _submission(office: Office, case: Case) -> tuple[Topic, Checklist] | None:
     return None
 
 
+def _reuses_an_id(connection: Connection, office: Office, case: Case) -> bool:
+    """Whether another mail came with this Message-ID (rule 50): sent again by another way, or forged."""
+    if not case.mail.message_id:
+        return False
+    earlier = select(Message.id).where(
+        Message.mailbox == office.name,
+        Message.header_id == case.mail.message_id,
+        Message.identity != case.row.identity,
+    )
+    return connection.execute(earlier.limit(1)).first() is not None
+
+
+def _answer_the_newest_copy(connection: Connection, ticket_id: int, case: Case) -> None:
+    """A waiting draft answers the repeated mail too: without this it would be stale and nobody could approve it."""
+    draft = lifecycle.current_draft(connection, ticket_id)
+    if draft is not None:
+        drafted = ReplyStatus.DRAFTED
+        lifecycle.move_reply(connection, draft.id, drafted, drafted, message_id=case.row.id)
+
+
 def _extra(
-    office: Office,
-    topics: Sequence[str],
-    joined: threading.Joined,
-    checklist: tuple[Topic, Checklist] | None,
+    joined: threading.Joined, checklist: tuple[Topic, Checklist] | None, *, reused_id: bool
 ) -> list[str]:
     found = []
+    if reused_id:
+        found.append("Message-ID surat ini sudah dipakai surat lain: dikirim ulang atau dipalsukan.")
     if joined.claimed is not None:
         found.append(f"Menyebut tiket {joined.claimed} tetapi pengirim bukan pesertanya.")
     if checklist is not None:
@@ -283,34 +306,31 @@ class _Writer:
             mailbox=row.mailbox,
             identity=row.identity,
             message_id=mail.message_id,
-            reply_references=compose.reply_references(
-                mail.message_id, mail.references, mail.in_reply_to[0] if mail.in_reply_to else ""
-            ),
+            reply_references=compose.reply_references(mail.message_id, mail.references, mail.in_reply_to),
             reply_to=Address(name, self._case.screening.reply_address),
         )
 
     def _queue(self, kind: ReplyKind, wording: Wording, topics: Sequence[str]) -> str | None:
         """Queue an automatic reply in one step with its brakes (rule 25); return why not, or None."""
         limits = self._office.settings.policy.brakes
-        savepoint = self._connection.begin_nested()
-        refusal = brakes.reserve(
-            self._connection,
-            brakes.Limits(**limits.model_dump()),
-            self._case.screening.reply_address,
-            kind.value,
-            topics,
-            self._now,
-        )
-        if refusal is not None:
+        with self._connection.begin_nested() as savepoint:
+            refusal = brakes.reserve(
+                self._connection,
+                brakes.Limits(**limits.model_dump()),
+                addresses.mailbox_key(self._case.screening.reply_address),
+                kind.value,
+                topics,
+                self._now,
+            )
+            if refusal is None:
+                values = self._frozen(kind, wording, automatic=True)
+                values |= {"decided_by": audit.MACHINE, "decided_at": self._now, "next_try": self._now}
+                lifecycle.add_reply(self._connection, values)
+                return None
             savepoint.rollback()
-            if refusal.service_wide:
-                switches.trip_breaker(self._connection, refusal.reason, self._now)
-            return refusal.reason
-        values = self._frozen(kind, wording, automatic=True)
-        values |= {"decided_by": audit.MACHINE, "decided_at": self._now, "next_try": self._now}
-        lifecycle.add_reply(self._connection, values)
-        savepoint.commit()
-        return None
+        if refusal.service_wide:
+            switches.trip_breaker(self._connection, refusal.reason, self._now)
+        return refusal.reason
 
     def _waiting(self, kind: ReplyKind, wording: Wording) -> None:
         lifecycle.retire_drafts(

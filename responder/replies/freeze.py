@@ -62,6 +62,7 @@ class Letterhead:
     address: str
     key: bytes
     precedence_bulk: bool = False
+    plus_addressing: bool = False  # the provider delivers "address+token" to the address (RFC 5233)
 
     @property
     def domain(self) -> str:
@@ -101,11 +102,13 @@ def freeze(
             html=wording.html,
             message_id=header_id,
             date=now,
-            in_reply_to=origin.message_id,
+            # A parent id that no header can carry stands in neither (rule 37).
+            in_reply_to=origin.message_id if origin.reply_references else "",
             references=origin.reply_references,
             automatic=automatic,
             loop_token=tokens.loop_token(letterhead.key, header_id),
-            precedence_bulk=letterhead.precedence_bulk,
+            precedence_bulk=automatic and letterhead.precedence_bulk,
+            reply_to=_reply_to(letterhead, ticket_id),
             attachments=tuple(_form(path) for path in wording.attachments),
         )
     )
@@ -128,6 +131,13 @@ def freeze(
         "created_at": now,
         "draft_copy": DraftCopy.NONE if automatic else DraftCopy.PENDING,
     }
+
+
+def _reply_to(letterhead: Letterhead, ticket_id: int) -> str:
+    """A Reply-To that names the ticket, for clients that lose both subject and threading (rule 49)."""
+    if not letterhead.plus_addressing:
+        return ""
+    return tokens.plus_address(letterhead.address, letterhead.key, ticket_id)
 
 
 def _form(path: Path) -> tuple[str, str, bytes]:

@@ -1,0 +1,61 @@
+"""`responder address`: addresses that get no automatic mail, and how a person lifts that (rules 28 and 47)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from responder.cli.common import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    actor,
+    database,
+    now,
+    say,
+    say_json,
+    settings,
+    table,
+)
+from responder.errors import Refused
+
+app = typer.Typer(
+    help="Addresses that get no automatic mail: a reply came back, or they asked for none.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("list")
+def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """List the addresses with the reason, oldest first."""
+    from sqlalchemy import select
+
+    from responder.tickets.models import AddressNote
+
+    with database(settings(config)) as store, store.read() as connection:
+        rows = connection.execute(select(AddressNote.__table__).order_by(AddressNote.at)).all()
+    if as_json:
+        for row in rows:
+            say_json(dict(row._mapping))
+        return
+    table(
+        ["address", "since", "reason"],
+        [[row.address, f"{row.at:%Y-%m-%d %H:%M}", row.reason] for row in rows],
+    )
+
+
+@app.command()
+def clear(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The address, from `list`.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Let an address get automatic mail again."""
+    from responder.mail.addresses import mailbox_key
+    from responder.tickets import switches
+
+    with database(settings(config)) as store, store.begin() as connection:
+        if not switches.clear_address(connection, mailbox_key(address), actor(), now()):
+            raise Refused(f"{address}: nothing stops automatic mail to this address")
+    say(f"{address}: may get automatic mail again")

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from responder.cli import content, mails, operate, quarantine, reliability, staff
+from responder.cli import address, content, mails, operate, quarantine, reliability, staff
 from responder.errors import ResponderError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ mails.add_to(app)
 reliability.add_to(app)
 app.add_typer(content.app, name="content")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(address.app, name="address")
 
 
 def main() -> None:

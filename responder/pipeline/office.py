@@ -59,6 +59,7 @@ class Office:
             address=self.config.address,
             key=self.key,
             precedence_bulk=self.settings.policy.precedence_bulk,
+            plus_addressing=self.config.plus_addressing,
         )
 
     @property

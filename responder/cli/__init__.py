@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from responder.cli import address, content, mails, operate, quarantine, reliability, staff
+from responder.cli import address, content, learning, mails, operate, quarantine, reliability, staff
 from responder.errors import ResponderError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 operate.add_to(app)
 staff.add_to(app)
 mails.add_to(app)
+learning.add_to(app)
 reliability.add_to(app)
 app.add_typer(content.app, name="content")
 app.add_typer(quarantine.app, name="quarantine")

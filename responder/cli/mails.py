@@ -1,4 +1,4 @@
-"""Commands that judge mails and texts without a mailbox: inspect, classify, eval, train, explain."""
+"""Commands that judge mails and texts without a mailbox: inspect, classify, eval."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ def add_to(app: typer.Typer) -> None:
         "inspect": inspect,
         "classify": classify,
         "eval": evaluate,
-        "train": train,
     }
     for name, function in commands.items():
         app.command(name)(function)
@@ -105,18 +104,6 @@ def evaluate(
     if plots is not None:
         for path in evaluation.plots(report, plots):
             say(f"wrote {path}")
-
-
-def train(config: ConfigOption = DEFAULT_CONFIG, content: ModelOption = None) -> None:
-    """Train the classifier from content/ and the verdicts of staff; print the threshold and its proof."""
-    from responder.classifier.model import FILE_NAME
-    from responder.classifier.train import train as train_model
-
-    directory = content or _content(config)
-    model = train_model(directory)
-    if (cache := _model_directory(config)) is not None:
-        model.save(cache / FILE_NAME)
-    say(model.summary())
 
 
 def _content(config: Path) -> Path:

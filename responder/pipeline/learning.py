@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
 from responder.classifier.labelled import LabelledText
+from responder.tickets.database import Database
 from responder.tickets.models import Message, StaffVerdict
 
 KEPT = 5000
@@ -54,6 +55,16 @@ def labelled_texts(connection: Connection, mailbox: str, now: datetime) -> list[
         for row in reversed(rows)
         if row.decision in _TAUGHT_STAFF or row.decided_topics
     ]
+
+
+def source(database: Database, clock: Callable[[], datetime]) -> Callable[[str], Sequence[LabelledText]]:
+    """Return a function mailbox → its labelled texts, for `office.offices`."""
+
+    def of(mailbox: str) -> Sequence[LabelledText]:
+        with database.read() as connection:
+            return labelled_texts(connection, mailbox, clock())
+
+    return of
 
 
 def masked(text: str) -> str:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
 
 from responder.classifier.decision import Classifier
+from responder.classifier.labelled import LabelledText
 from responder.config import MailboxConfig, Settings
-from responder.errors import ConfigError
+from responder.errors import ConfigError, ModelError
 from responder.knowledge.load import load_topics
 from responder.knowledge.topic import Topic
 from responder.replies.freeze import Letterhead
 from responder.replies.render import Office as OfficeText
 from responder.replies.render import Renderer
 
+if TYPE_CHECKING:
+    from responder.classifier.model import Model
+
+log = structlog.get_logger("responder.office")
+
 KEY_BYTES = 32
+MODEL_FILE = "model.npz"
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,7 @@ class Office:
     config: MailboxConfig
     settings: Settings
     key: bytes = field(repr=False)
+    labelled: Callable[[], Sequence[LabelledText]] = field(default=tuple, repr=False)  # verdicts of staff
 
     @cached_property
     def topics(self) -> dict[str, Topic]:
@@ -39,13 +51,25 @@ class Office:
 
     @cached_property
     def classifier(self) -> Classifier:
-        from responder.classifier.model import load_or_train
+        from responder.classifier.model import load
 
-        return load_or_train(self.config.content, self.model_directory)
+        try:
+            return load(self.model_file, self.config.content)
+        except ModelError as error:
+            log.info("training the classifier", mailbox=self.name, why=str(error))
+            return self.train()
 
     @property
-    def model_directory(self) -> Path:
-        return self.settings.state.directory / "models" / self.name
+    def model_file(self) -> Path:
+        return self.settings.state.directory / "models" / self.name / MODEL_FILE
+
+    def train(self) -> Model:
+        """Train on content/ and on the verdicts of staff, and store the model."""
+        from responder.classifier.train import train
+
+        model = train(self.config.content, self.labelled(), self.settings.policy.target_error)
+        model.save(self.model_file)
+        return model
 
     @property
     def text(self) -> OfficeText:
@@ -67,10 +91,18 @@ class Office:
         return self.config.envelope_from or self.config.address
 
 
-def offices(settings: Settings) -> dict[str, Office]:
-    """Return every configured office by name. Raises ConfigError when the secret key is missing or too weak."""
+def offices(
+    settings: Settings, labelled: Callable[[str], Sequence[LabelledText]] = lambda _mailbox: ()
+) -> dict[str, Office]:
+    """Return every configured office by name; `labelled` gives the verdicts that a mailbox's model learns from.
+
+    Raises ConfigError when the secret key is missing or too weak.
+    """
     key = read_key(settings.state.secret_key_file)
-    return {name: Office(name, config, settings, key) for name, config in settings.mailboxes.items()}
+    return {
+        name: Office(name, config, settings, key, partial(labelled, name))
+        for name, config in settings.mailboxes.items()
+    }
 
 
 def read_key(path: Path) -> bytes:

@@ -22,7 +22,7 @@ from responder.errors import (
 from responder.mail.imap import ImapSession
 from responder.mail.reader import Reader, Result
 from responder.mail.smtp import SendResult, SmtpSession
-from responder.pipeline import reconcile
+from responder.pipeline import learning, reconcile
 from responder.pipeline.case import Handled
 from responder.pipeline.filing import Filer, FilingTally
 from responder.pipeline.handling import Handler
@@ -98,7 +98,7 @@ class Rounds:
     def __init__(self, settings: Settings, database: Database, clock: Callable[[], datetime]) -> None:
         self.settings = settings
         self.database = database
-        self.offices: Mapping[str, Office] = offices(settings)
+        self.offices: Mapping[str, Office] = offices(settings, learning.source(database, clock))
         self.node = this_node()
         self._clock = clock
         self._reader = SharedReader()

@@ -110,7 +110,6 @@ def ablation() -> None:
     measure("no repair of typing errors", repair=False)
     for view, name in (
         ("w", "normalised words"),
-        ("r", "written words"),
         ("c", "letters"),
         ("k", "concept view"),
     ):

@@ -38,12 +38,13 @@ class Neighbours:
             similarity[:, ~np.asarray(usable)] = 0
         found = np.zeros((mails.height, self.labels.shape[1], 2), dtype=np.float32)
         for label in range(self.labels.shape[1]):
-            own = similarity[:, self.labels[:, label] > 0]
+            own = similarity[:, np.flatnonzero(self.labels[:, label])]
             if own.shape[1] > _CLOSEST:
-                own = np.partition(own, own.shape[1] - _CLOSEST, axis=1)[:, -_CLOSEST:]
+                own.partition(own.shape[1] - _CLOSEST, axis=1)
+                own = own[:, -_CLOSEST:]
             if own.shape[1]:
                 found[:, label, 0] = own.max(axis=1)
-                found[:, label, 1] = own.mean(axis=1)
+                found[:, label, 1] = own.sum(axis=1) / own.shape[1]
         return found
 
     def similarity(self, mails: Sparse) -> Floats:

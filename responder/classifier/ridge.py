@@ -19,6 +19,8 @@ from responder.classifier.vectors import Floats, Sparse
 
 PENALTY = 0.1  # 0.03 to 1 is flat in leave-one-writer-out
 
+_LONG_COLUMN = 300  # rows
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
@@ -48,7 +50,7 @@ def _fit(
     matrix = sparse.csr_matrix(
         (rows.values, (rows.rows, rows.columns)), shape=(rows.height, width), dtype=np.float32
     )
-    gram = (matrix @ matrix.T).toarray()
+    gram = _gram(matrix)
     gram[np.diag_indices(rows.height)] += penalty / importance
     inverse = _inverse(gram)
     dual = inverse @ targets
@@ -62,6 +64,13 @@ def _fit(
         reduced[inside] = 0
         without[fold] = np.asarray(matrix.T @ reduced, dtype=np.float32)
     return Fit(np.asarray(matrix.T @ dual, dtype=np.float32), without)
+
+
+def _gram(matrix: sparse.csr_matrix) -> npt.NDArray[np.float32]:
+    """Return matrix x transpose. A sparse product costs the square of a column's length: long columns go dense."""
+    common = np.bincount(matrix.indices, minlength=matrix.shape[1]) > _LONG_COLUMN
+    dense, rest = matrix[:, common].toarray(), matrix[:, ~common]
+    return np.asarray(dense @ dense.T + (rest @ rest.T).toarray(), dtype=np.float32)
 
 
 def _inverse(gram: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -20,7 +20,6 @@ from responder.classifier.vectors import Document, Floats, Vectorizer
 
 Array = npt.NDArray[np.float64]
 
-_PARTS = ("w", "c", "k")  # views whose agreement is judged
 NEIGHBOUR_VIEW = "w"
 _CUES = ("h:", STOP_PREFIX)
 _SEVERAL = "h:mixed"  # the cue of konsep.yaml for "and another thing"
@@ -33,7 +32,7 @@ class Scores:
 
     whole: Floats  # (classes,)
     sentences: Floats  # (sentences, classes)
-    parts: Floats  # (parts, classes): what words, letters and concepts each add to `whole`
+    parts: Floats  # (views, classes): what words, letters and concepts each add to `whole`
     near: Floats  # (classes, 2): cosine of the nearest training text, mean of the nearest five
     cues: frozenset[str]  # cues and stops found in any sentence
     words: int
@@ -64,7 +63,7 @@ def score(
     """Score whole mails and each of their sentences. `usable`: which training texts may be neighbours."""
     columns = [[vectorizer.sentence(sentence) for sentence in document] for document in documents]
     rows = vectorizer.rows([vectorizer.document(sentences) for sentences in columns])
-    parts = np.stack([vectorizer.part(rows, views).times(weights) for views in _PARTS], axis=1)
+    parts = vectorizer.by_view(rows, weights)
     near = neighbours.closeness(vectorizer.part(rows, NEIGHBOUR_VIEW), usable)
     spoken = vectorizer.rows([one for sentences in columns if len(sentences) > 1 for one in sentences]).times(
         weights

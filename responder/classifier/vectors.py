@@ -136,12 +136,21 @@ class Vectorizer:
         self._scale(rows, columns, values, len(documents))
         return Sparse(rows, columns, values, len(documents))
 
-    def part(self, rows: Sparse, views: str) -> Sparse:
-        """Return the entries of some views only, each view of unit length times its share."""
-        view = np.searchsorted(self._ends(), rows.columns, side="right")
-        wanted = np.array([name in views for name in self.columns])
-        inside = wanted[view]
+    def part(self, rows: Sparse, view: str) -> Sparse:
+        """Return the entries of one view only; its rows have the length of the view's share."""
+        inside = self._view(rows.columns) == list(self.columns).index(view)
         return Sparse(rows.rows[inside], rows.columns[inside], rows.values[inside], rows.height)
+
+    def by_view(self, rows: Sparse, weights: Floats) -> Floats:
+        """Return what each view adds to the product with `weights`: (rows, views, heads)."""
+        views = len(self.columns)
+        split = Sparse(
+            rows.rows * views + self._view(rows.columns), rows.columns, rows.values, rows.height * views
+        )
+        return split.times(weights).reshape(rows.height, views, -1)
+
+    def _view(self, columns: Ints) -> Ints:
+        return np.searchsorted(self._ends(), columns, side="right")
 
     def _ends(self) -> Ints:
         """Return the column after the last of each view."""
@@ -149,7 +158,7 @@ class Vectorizer:
 
     def _scale(self, rows: Ints, columns: Ints, values: Floats, height: int) -> None:
         views = len(self.columns)
-        group = rows * views + np.searchsorted(self._ends(), columns, side="right")
+        group = rows * views + self._view(columns)
         squares = np.bincount(group, weights=values.astype(np.float64) ** 2, minlength=height * views)
         shares = np.tile(np.sqrt(np.array([VIEW_SHARE[view] for view in self.columns])), height)
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, insert, select
 
 from responder.errors import Refused
@@ -23,6 +24,8 @@ from responder.replies.render import RenderedReply, VendorContext
 from responder.tickets import audit, brakes, ledger, lifecycle, switches, threading
 from responder.tickets.models import Message, StaffVerdict
 from responder.tickets.status import Disposition, ReplyKind, ReplyStatus, TicketStatus
+
+log = structlog.get_logger("responder.ticketing")
 
 ACKNOWLEDGED_STATUSES = frozenset(
     {ReplyStatus.APPROVED, ReplyStatus.SENDING, ReplyStatus.SENT, ReplyStatus.UNCERTAIN}
@@ -329,6 +332,7 @@ class _Writer:
                 return None
             savepoint.rollback()
         if refusal.service_wide:
+            log.error("automatic sending stopped", mailbox=self._office.name, why=refusal.reason)
             switches.trip_breaker(self._connection, refusal.reason, self._now)
         return refusal.reason
 

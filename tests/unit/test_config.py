@@ -106,3 +106,20 @@ def test_a_password_comes_from_a_file_or_a_named_variable(
 
 def test_the_shipped_example_is_valid() -> None:
     assert load(Path(__file__).parents[2] / "config.toml").policy.mode == "review"
+
+
+@pytest.mark.parametrize("value", ["<>", "tanpa-domain", "a b@lpse.example"])
+def test_an_envelope_sender_that_no_bounce_could_reach_is_refused(tmp_path: Path, value: str) -> None:
+    """Rule 31: the null sender neither, since then no bounce would stop further mail (rule 28)."""
+    text = MINIMAL.replace(
+        "[mailboxes.kemenperin.imap]", f'envelope_from = "{value}"\n[mailboxes.kemenperin.imap]'
+    )
+    with pytest.raises(ConfigError, match=r"config\.toml:4: .*envelope_from: .*is not an email address"):
+        load(write(tmp_path, text))
+
+
+def test_an_answer_to_the_final_dot_is_waited_for_at_least_ten_minutes(tmp_path: Path) -> None:
+    """Rule 76 (RFC 5321 4.5.3.2.6)."""
+    assert load(write(tmp_path, MINIMAL)).mailboxes["kemenperin"].smtp.data_timeout_seconds == 600
+    with pytest.raises(ConfigError, match="data_timeout_seconds"):
+        load(write(tmp_path, MINIMAL + "data_timeout_seconds = 599\n"))

@@ -215,3 +215,14 @@ def test_same_message_id_with_other_headers_is_another_identity() -> None:
 )
 def test_dates_are_aware_or_none(value: str, read: datetime | None) -> None:
     assert addresses.date(value) == read
+
+
+@pytest.mark.parametrize("address", ["Budi@x.example", "budi+tender@x.example", "BUDI+a+b@X.example"])
+def test_case_and_plus_suffix_are_one_person_to_brakes_and_notes(address: str) -> None:
+    """Rules 19, 23 and 28."""
+    assert addresses.mailbox_key(address) == "budi@x.example"
+
+
+def test_a_local_part_of_a_suffix_alone_stays() -> None:
+    """Rules 19 and 23: or all such addresses of a domain would be one."""
+    assert addresses.mailbox_key("+a@x.example") == "+a@x.example"

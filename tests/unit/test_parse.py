@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
+import zipfile
 
 import pytest
 
@@ -180,6 +182,19 @@ def test_attachment_names_are_base_names(written: str, name: str) -> None:
     part = f'Content-Type: application/pdf\nContent-Disposition: attachment; filename="{written}"\n\nx'
     kind, body = multipart("mixed", text_part(HALO), part)
     assert parse.read(mail_of(kind, body)).attachments[0].name == name
+
+
+def test_an_archive_is_not_looked_into() -> None:
+    """Rule 65: of a zip bomb only name, type and size as sent are known."""
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../../keluar.txt", b"0" * 20_000_000)
+    size = len(bomb.getvalue())
+    (found,) = parse.read(
+        build_mail(attachments=[("dokumen.zip", bomb.getvalue(), "application/zip")])
+    ).attachments
+    assert (found.name, found.type) == ("dokumen.zip", "application/zip")
+    assert found.size == pytest.approx(size, rel=0.05)
 
 
 def test_nameless_attachment_is_named_by_its_type() -> None:

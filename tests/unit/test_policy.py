@@ -51,6 +51,7 @@ def test_a_reply_leaves_by_itself_when_everything_allows_it() -> None:
     ids=lambda change: ",".join(f"{key}={value}"[:40] for key, value in change.items()),
 )
 def test_anything_less_waits_for_a_person_and_says_why(change: dict[str, object]) -> None:
+    """Rules 14, 18, 20, 22, 28 and 47 as the policy sees them."""
     ruling = decide(replace(ALLOWED, **change))  # type: ignore[arg-type]
     assert ruling.course is Course.APPROVAL
     assert all(ruling.blockers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +40,14 @@ class Office:
     settings: Settings
     key: bytes = field(repr=False)
     labelled: Callable[[], Sequence[LabelledText]] = field(default=tuple, repr=False)  # verdicts of staff
+
+    def refreshed(self) -> Office:
+        """This office, or one that reads everything anew when a file of content or templates has changed."""
+        return self if self._files == _fingerprint(self.config) else replace(self)
+
+    @cached_property
+    def _files(self) -> frozenset[tuple[str, int, int]]:
+        return _fingerprint(self.config)
 
     @cached_property
     def topics(self) -> dict[str, Topic]:
@@ -89,6 +97,17 @@ class Office:
     @property
     def envelope_from(self) -> str:
         return self.config.envelope_from or self.config.address
+
+
+def _fingerprint(config: MailboxConfig) -> frozenset[tuple[str, int, int]]:
+    """(path, time of change, size) of every file that replies are made from."""
+    found = set()
+    for folder in (config.content, config.templates):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                stat = path.stat()
+                found.add((str(path), stat.st_mtime_ns, stat.st_size))
+    return frozenset(found)
 
 
 def offices(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -21,7 +21,7 @@ from responder.errors import (
 )
 from responder.mail.imap import ImapSession
 from responder.mail.reader import Reader, Result
-from responder.mail.smtp import SendResult, SmtpSession
+from responder.mail.smtp import SmtpSession
 from responder.pipeline import learning, reconcile
 from responder.pipeline.case import Handled
 from responder.pipeline.filing import Filer, FilingTally
@@ -50,33 +50,6 @@ class OfficeRound:
     error: ResponderError | None = None
 
 
-class LazySmtp:
-    """An SMTP connection that is opened for the first reply only: most rounds have nothing to send."""
-
-    def __init__(self, office: Office) -> None:
-        self._office = office
-        self._session: SmtpSession | None = None
-
-    def send(
-        self,
-        envelope_from: str,
-        recipient: str,
-        data: bytes,
-        *,
-        before_data: Callable[[], None] | None = None,
-    ) -> SendResult:
-        """See `SmtpSession.send`. Raises MailServerError when no connection can be had: nothing was transmitted."""
-        if self._session is None:
-            server = self._office.config.smtp
-            self._session = SmtpSession.connect(server, server.password())
-        return self._session.send(envelope_from, recipient, data, before_data=before_data)
-
-    def close(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
-
 class SharedReader(Reader):
     """One reader process for all mailboxes of this one, which are served side by side."""
 
@@ -98,7 +71,7 @@ class Rounds:
     def __init__(self, settings: Settings, database: Database, clock: Callable[[], datetime]) -> None:
         self.settings = settings
         self.database = database
-        self.offices: Mapping[str, Office] = offices(settings, learning.source(database, clock))
+        self.offices = offices(settings, learning.source(database, clock))
         self.node = this_node()
         self._clock = clock
         self._reader = SharedReader()
@@ -124,7 +97,7 @@ class Rounds:
 
         What went wrong with the servers or the content is in the result. Raises StoreError.
         """
-        office = self.offices[name]
+        office = self.offices[name] = self.offices[name].refreshed()
         done = OfficeRound(name)
         with leases.lease(
             self.database, name, self.node, self._clock, lambda node: is_dead(node, self.node)
@@ -189,13 +162,13 @@ class Rounds:
         outbox = self._outboxes[office.name]
         if not outbox.due(self._clock()):
             return
-        smtp = LazySmtp(office)
+        server = office.config.smtp
         try:
-            done.outbox = outbox.send_due(smtp, self._clock, renew)
+            # Connected before anything is claimed: a kill until then leaves no outcome in doubt.
+            with SmtpSession.connect(server, server.password()) as smtp:
+                done.outbox = outbox.send_due(smtp, self._clock, renew)
         except MailServerError as error:
             self._failed(done, error)
-        finally:
-            smtp.close()
 
     def _compare(self, office: Office, session: ImapSession, done: OfficeRound, everything: bool) -> None:
         inbox, now = office.config.folders.inbox, self._clock()

@@ -236,6 +236,14 @@ class Limits(_Section):
     raw_kept_bytes: int = Field(default=256 * 1024, ge=64 * 1024)  # whole raw mail kept up to this
     batch: int = Field(default=50, ge=1, le=500)  # mails per intake commit
 
+    @model_validator(mode="after")
+    def _what_is_kept_is_taken(self) -> Self:
+        if self.raw_kept_bytes > self.message_bytes:
+            raise ValueError(
+                "raw_kept_bytes is more than message_bytes: a mail over the limit would be taken whole"
+            )
+        return self
+
 
 class Logging(_Section):
     level: Literal["debug", "info", "warning", "error"] = "info"

@@ -185,6 +185,39 @@ def test_an_empty_mail_and_an_undecodable_one_go_to_a_person(auto_office: Instal
     assert {ticket["status"] for ticket in auto_office.tickets()} <= {"needs_staff", "needs_approval"}
 
 
+@pytest.mark.parametrize(
+    "added",
+    [
+        "Pelayanan ini sangat mengecewakan, kami akan melapor ke Ombudsman!",
+        "Kami sudah menunjuk kuasa hukum dan akan menggugat ke PTUN.",
+        "Kami juga mau tanya kenapa penawaran kami digugurkan pokja pada tender jembatan.",
+    ],
+    ids=["angry", "legal", "out of scope"],
+)
+def test_a_question_beside_what_a_person_must_see_is_not_answered_by_itself(
+    auto_office: Installation, added: str
+) -> None:
+    """Rule 18."""
+    auto_office.write_config(AUTO.replace("acknowledge = true", "acknowledge = false"))
+    auto_office.deliver("Lupa password", f"{QUESTION}\n\n{added}")
+    assert auto_office.poll()["sent"] == 0
+    (ticket,) = auto_office.tickets()
+    assert ticket["status"] in {"needs_staff", "needs_approval"}
+    assert ticket["reason"]
+
+
+def test_a_mail_over_the_size_limit_is_a_ticket_from_its_headers(auto_office: Installation) -> None:
+    """Rules 17 and 60."""
+    auto_office.write_config(AUTO + "[limits]\nmessage_bytes = 65536\nraw_kept_bytes = 65536\n")
+    auto_office.deliver(
+        "Lupa password", QUESTION, attachments=[("scan.pdf", b"x" * 100_000, "application/pdf")]
+    )
+    assert auto_office.poll()["sent"] == 0
+    (ticket,) = auto_office.tickets()
+    assert ticket["status"] in {"needs_staff", "needs_approval"}
+    assert "rule 17" in reasons(auto_office)
+
+
 def test_the_same_mail_sent_again_joins_its_open_ticket_whose_draft_stays_good(office: Installation) -> None:
     """Rule 19."""
     office.ready()

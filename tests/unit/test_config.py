@@ -57,6 +57,10 @@ def test_the_environment_overrides_any_key(tmp_path: Path, monkeypatch: pytest.M
         ('[policy]\nmode = "yes"\n', "config.toml:9: policy.mode: Input should be 'review' or 'auto'"),
         ("[policy]\nundo_seconds = -1\n", "config.toml:9: policy.undo_seconds"),
         ('[service]\ntime_zone = "Asia/Djakarta"\n', "config.toml:9: service.time_zone: unknown time zone"),
+        (
+            "[limits]\nmessage_bytes = 70000\n",
+            "config.toml:8: limits: raw_kept_bytes is more than message_bytes",
+        ),
         ('[database]\nurl = "mysql://x"\n', "config.toml:9: database.url: must start with"),
         ('[database]\nurl = "sqlite:///:memory:"\n', "forgets everything"),
     ],

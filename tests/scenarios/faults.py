@@ -212,6 +212,10 @@ class Fleet:
         assert at_work.wait(60), self.log
         return node
 
+    def wait_for(self, words: str, times: int) -> None:
+        """Wait until the nodes have logged `words` so often."""
+        wait_until(lambda: self.log.count(words) >= times, f"{times} times {words!r} in the log")
+
     def finish(self, patience: float = 60) -> None:
         """Let one undisturbed node do the rest, then stop all."""
         self.proxy.when.clear()
@@ -352,7 +356,3 @@ security = "none"
 def long_run() -> bool:
     """Whether `make faults` asked for the long run."""
     return os.environ.get("RESPONDER_FAULTS") == "long"
-
-
-def wait_for_mails(fleet: Fleet, count: int) -> None:
-    wait_until(lambda: len(fleet.sink.mails) >= count, f"{count} mails at the SMTP server")

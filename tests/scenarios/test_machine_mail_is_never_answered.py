@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.mails import build_mail
-from tests.scenarios.installation import AUTHSERV_ID, OFFICE, VENDOR, Installation, plain_text
+from tests.scenarios.installation import AUTHSERV_ID, OFFICE, VENDOR, Installation, plain_text, signed_in
 
 QUESTION = "Kami lupa password akun LPSE. Bagaimana cara reset password? Email terdaftar masih aktif."
 TOPICS = ("lupa-password", "integrasi-sikap", "verifikasi-sikap", "tender-cepat")
@@ -118,13 +118,14 @@ def test_nobody_can_write_into_anothers_ticket(auto_office: Installation) -> Non
 
 
 def test_the_same_mail_again_is_not_answered_again(auto_office: Installation) -> None:
-    """Rule 50."""
+    """Rule 50: the same octets twice in the folder, as a copy or a restored mailbox leaves them."""
     mail = build_mail(
         "Lupa password", QUESTION, sender=VENDOR, to=OFFICE,
         headers={"Authentication-Results": f"{AUTHSERV_ID}; dmarc=pass header.from=baharijaya.example"},
     )  # fmt: skip
-    auto_office.backend.deliver(mail)
-    auto_office.backend.deliver(mail)
+    with signed_in(auto_office.backend.imap()) as client:
+        client.append("INBOX", mail)
+        client.append("INBOX", mail)
     round_ = auto_office.poll()
     assert sorted(row["result"] for row in round_["handled"]) in (
         ["automatic", "duplicate"],

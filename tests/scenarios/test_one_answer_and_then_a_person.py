@@ -231,6 +231,7 @@ def test_the_same_mail_sent_again_joins_its_open_ticket_whose_draft_stays_good(o
     assert len(office.show(1)["messages"]) == 2
     office.run("approve", "1", "--sha256", before["sha256"])
     assert office.poll()["sent"] == 1
+    office.run("prove")
     assert len(office.replies_to()) == 1
     assert [ticket["status"] for ticket in office.tickets()] == ["answered"]
 

@@ -1,6 +1,7 @@
 # make demo          the whole service against a mail server of its own, with invented vendors (Ctrl-C ends it)
 # make demo ONCE=1   one pass, then exit 0
 # make test          lint, types, import direction and all tests
+# make faults        the long fault run: over 200 kills, about 15 minutes; prints the table of docs/reliability.md
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 TESTS ?= tests
 
-.PHONY: demo test lint format fuzz clean
+.PHONY: demo test lint format fuzz faults clean
 
 demo: $(STAMP)
 	$(BIN)/responder demo $(if $(ONCE),--once) $(if $(MAILS),--mails $(MAILS))
@@ -30,6 +31,10 @@ format: $(DEV_STAMP)
 
 fuzz: $(DEV_STAMP)
 	RESPONDER_FUZZ=long $(BIN)/python -m pytest tests/unit -k fuzz --timeout 3600
+
+faults: $(DEV_STAMP)
+	RESPONDER_FAULTS=long $(BIN)/python -m pytest tests/scenarios/test_killed_anywhere.py \
+		tests/scenarios/test_service_outlives_its_surroundings.py
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'

@@ -12,7 +12,7 @@ from responder.mail.headers import identity, split
 from responder.mail.imap import FetchedMail, FolderState, ImapSession
 from responder.mail.message import Attachment
 from responder.mail.parse import Part
-from responder.tickets import audit, ledger, switches
+from responder.tickets import audit, bodies, ledger, switches
 from responder.tickets.database import Database
 from responder.tickets.ledger import Cursor, Seen
 from responder.tickets.status import Disposition
@@ -36,7 +36,7 @@ def take_in(
     tally = IntakeTally(state=state)
     with database.read() as connection:
         cursor = ledger.cursor(connection, mailbox, folder)
-        lacking = ledger.bodiless(connection, mailbox, folder, state.uidvalidity, limits.batch, now)
+        lacking = bodies.due(connection, mailbox, folder, state.uidvalidity, limits.batch, now)
     if cursor is None:
         cursor = _start(database, mailbox, folder, state, now)
         tally.baseline = state.exists > 0
@@ -98,7 +98,7 @@ def _ask_again(
     seen = _fetch(session, uids, limits)
     with database.begin() as connection:
         for one in seen:
-            ledger.body_came(connection, mailbox, folder, uidvalidity, one, now)
+            bodies.write(connection, mailbox, folder, uidvalidity, one, now)
 
 
 def _old_or_new(seen: Seen, cursor: Cursor) -> Seen:

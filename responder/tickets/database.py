@@ -22,6 +22,9 @@ T = TypeVar("T")
 BUSY_SECONDS = 30
 """How long a writer waits for another one: longer than any transaction of ours, shorter than a staff's patience."""
 
+POOL = 20
+"""Connections kept: for each mailbox worked on at the same time its lease and its work (daemon.SIDE_BY_SIDE)."""
+
 ATTEMPTS = 5
 """How often `write` repeats a transaction that PostgreSQL ended for the sake of another one."""
 
@@ -122,6 +125,7 @@ def _engine(url: str) -> Engine:
         return create_engine(
             url,
             pool_pre_ping=True,
+            pool_size=POOL,
             connect_args={
                 "connect_timeout": 10,
                 "application_name": "lpse-responder",

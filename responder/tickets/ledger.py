@@ -19,9 +19,6 @@ MAX_ATTEMPTS = 3
 
 RETRY_AFTER = timedelta(minutes=1)
 
-BODY_RETRIES = 20
-"""How often a mail that the server lists without a body is asked for again, ever more rarely (rule 59)."""
-
 LONGEST_WAIT = timedelta(days=1)
 """A time to try again that is further ahead was written by a clock that has since been set back: it counts as due."""
 
@@ -186,64 +183,6 @@ def _renumber(
 
 def _lacks_body(seen: Seen) -> bool:
     return seen.disposition is Disposition.QUARANTINED and seen.raw is None
-
-
-def bodiless(
-    connection: Connection, mailbox: str, folder: str, uidvalidity: int, limit: int, now: datetime
-) -> list[int]:
-    """UIDs that the server listed without a body and that are due to be asked for again."""
-    return list(
-        connection.scalars(
-            select(Message.uid)
-            .where(
-                Message.mailbox == mailbox,
-                Message.folder == folder,
-                Message.uidvalidity == uidvalidity,
-                Message.disposition == Disposition.QUARANTINED,
-                Message.raw.is_(None),
-                Message.attempts < BODY_RETRIES,
-                due(Message.next_try, now),
-            )
-            .order_by(Message.uid)
-            .limit(limit)
-        )
-    )
-
-
-def body_came(
-    connection: Connection, mailbox: str, folder: str, uidvalidity: int, seen: Seen, now: datetime
-) -> None:
-    """Write what asking again for a bodiless UID brought: the mail, or that it is still lacking or gone."""
-    if seen.raw is not None:
-        values: dict[str, Any] = {
-            "identity": seen.identity,
-            "size": seen.size,
-            "internal_date": seen.internal_date,
-            "flags": list(seen.flags),
-            "raw": seen.raw,
-            "parts": seen.parts,
-            "disposition": Disposition.RECEIVED,
-            "reason": "",
-            "attempts": 0,
-            "next_try": None,
-        }
-    else:
-        values = {"disposition": seen.disposition, "reason": seen.reason, "attempts": Message.attempts + 1}
-    row = connection.execute(
-        update(Message)
-        .where(
-            Message.mailbox == mailbox,
-            Message.folder == folder,
-            Message.uidvalidity == uidvalidity,
-            Message.uid == seen.uid,
-            Message.raw.is_(None),
-        )
-        .values(**values)
-        .returning(Message.id, Message.attempts)
-    ).first()
-    if row is not None and seen.raw is None:
-        wait = min(RETRY_AFTER * 2**row.attempts, LONGEST_WAIT / 2)
-        connection.execute(update(Message).where(Message.id == row.id).values(next_try=now + wait))
 
 
 def polled(connection: Connection, mailbox: str, folder: str, now: datetime) -> None:

@@ -15,6 +15,7 @@ from responder.errors import Refused, StoreError
 from responder.replies import approval
 from responder.tickets import (
     audit,
+    bodies,
     brakes,
     claims,
     leases,
@@ -26,7 +27,7 @@ from responder.tickets import (
     threading,
 )
 from responder.tickets.database import Database
-from responder.tickets.ledger import Cursor
+from responder.tickets.ledger import Cursor, Seen
 from responder.tickets.models import Base, Event, Message
 from responder.tickets.status import Disposition, DraftCopy, ReplyStatus, TicketStatus
 from tests.store import MAILBOX, NOW, VENDOR, drafted, open_database, received, ticketed
@@ -69,6 +70,31 @@ def test_a_message_that_fails_three_times_is_quarantined(database: Database) -> 
         assert [row.reason for row in queues.quarantined(connection)] == ["boom"]
         assert ledger.retry_quarantined(connection, message)
         assert [row.id for row in ledger.work(connection, [MAILBOX], 10, NOW)] == [message]
+
+
+def test_a_mail_without_a_body_is_asked_for_again_ever_more_rarely_until_it_comes(database: Database) -> None:
+    """Rule 59."""
+    lacking = Seen(3, "", 0, None, (), None, disposition=Disposition.QUARANTINED, reason="no body")
+    with database.begin() as connection:
+        ledger.store(connection, MAILBOX, "INBOX", 7, [lacking], NOW)
+        assert bodies.due(connection, MAILBOX, "INBOX", 7, 10, NOW) == [3]
+        bodies.write(connection, MAILBOX, "INBOX", 7, lacking, NOW)
+        assert bodies.due(connection, MAILBOX, "INBOX", 7, 10, NOW + timedelta(minutes=1)) == []
+        assert bodies.due(connection, MAILBOX, "INBOX", 7, 10, NOW + timedelta(minutes=2)) == [3]
+        bodies.write(connection, MAILBOX, "INBOX", 7, Seen(3, "identity-3", 10, NOW, (), b"raw"), NOW)
+        assert [row.raw for row in ledger.work(connection, [MAILBOX], 10, NOW)] == [b"raw"]
+
+
+def test_a_renumbered_mail_keeps_its_row_and_two_copies_keep_two(database: Database) -> None:
+    """Rule 55."""
+    with database.begin() as connection:
+        for uid in (1, 2):
+            received(connection, uid=uid, identity="same")
+        ledger.rescan_folder(connection, MAILBOX, "INBOX", 8, 2, NOW)
+        again = [Seen(uid, "same", 10, NOW, (), b"raw") for uid in (1, 2, 3)]
+        assert ledger.store(connection, MAILBOX, "INBOX", 8, again, NOW) == 1
+        assert ledger.counts(connection, MAILBOX, "INBOX", 7) == {}
+        assert ledger.counts(connection, MAILBOX, "INBOX", 8) == {"received": 3}
 
 
 def test_only_one_worker_gives_a_message_its_end_state(database: Database) -> None:

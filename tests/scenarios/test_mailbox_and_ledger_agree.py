@@ -68,15 +68,13 @@ def test_a_missing_row_is_a_difference_that_the_daemon_heals(site: Fleet) -> Non
     site.deliver(2)
     site.office.poll()
     with site.database.begin() as connection:
-        connection.execute(
-            update(Message).where(Message.uid == 2).values(uid=900, disposition=Disposition.DUPLICATE)
-        )
-    assert states(site, status=1)[2] == "missing"
-    node = site.start()
+        connection.execute(update(Folder).values(cursor=3))
     site.deliver(1)
-    wait_until(lambda: len(states(site, status=None)) == 4, "the missing mail taken in")
-    assert node.poll() is None
+    assert states(site, status=1) == {1: "ticketed", 2: "ticketed", 3: "missing"}
+    site.start()
+    wait_until(lambda: states(site, status=None)[3] == "ticketed", "the missing mail taken in")
     assert "server and ledger differ" in site.log
+    wait_until(lambda: len(site.sink.mails) == 3, "its reply")
 
 
 def test_more_mails_than_the_ledger_knows_is_seen_in_the_next_round(site: Fleet) -> None:

@@ -17,6 +17,7 @@ AUTO_TEXT: Final = "auto_text"
 SUBMISSION: Final = "submission"
 FOLLOW_UP: Final = "follow_up"
 COMPLAINT: Final = "complaint"
+SECURITY: Final = "security"
 DEADLINE: Final = "deadline"
 
 REASONS: Final[dict[str, str]] = {
@@ -33,5 +34,6 @@ REASONS: Final[dict[str, str]] = {
     SUBMISSION: "Pengirim menyerahkan berkas; petugas perlu memeriksanya.",
     FOLLOW_UP: "Pengirim menindaklanjuti permintaan atau pembicaraan sebelumnya.",
     COMPLAINT: "Ada tanda keluhan, keberatan, atau ancaman hukum.",
+    SECURITY: "Ada tanda penyalahgunaan akun atau masalah keamanan.",
     DEADLINE: "Ada tenggat yang segera habis.",
 }

@@ -11,6 +11,7 @@ from responder.classifier.trust import Scores
 FORBIDDING: Final[dict[str, str]] = {
     "s:balasan_otomatis": reasons.AUTO_TEXT,
     "s:keluhan": reasons.COMPLAINT,
+    "s:keamanan": reasons.SECURITY,
     "s:tenggat": reasons.DEADLINE,
     "s:penyerahan": reasons.SUBMISSION,
     "s:tindak_lanjut": reasons.FOLLOW_UP,

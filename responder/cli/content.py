@@ -77,9 +77,10 @@ def preview(
 ) -> None:
     """Print the reply that a vendor would get for a topic."""
     options = settings(config)
-    office = next((one for one in _offices(options) if slug in one.topics), None)
+    served = _offices(options)
+    office = next((one for one in served if slug in one.topics), None)
     if office is None:
-        known = ", ".join(next(iter(_offices(options))).topics)
+        known = ", ".join(served[0].topics)
         raise ConfigError(f"there is no topic {slug!r}; there are {known}")
     rendered = office.renderer.preview(office.topics[slug], office.text, _today(config))
     say(rendered.html if html else rendered.text)
@@ -103,10 +104,9 @@ def confirm(
 
 
 def _offices(options: Settings) -> list[Office]:
-    from responder.pipeline.office import Office
+    from responder.pipeline.office import offices
 
-    # Previews need no secret, so that they work before `init` made one.
-    return [Office(name, mailbox, options, b"") for name, mailbox in options.mailboxes.items()]
+    return list(offices(options, signing=False).values())
 
 
 def _directories(config: Path, content: Path | None) -> list[Path]:

@@ -111,13 +111,17 @@ def _fingerprint(config: MailboxConfig) -> frozenset[tuple[str, int, int]]:
 
 
 def offices(
-    settings: Settings, labelled: Callable[[str], Sequence[LabelledText]] = lambda _mailbox: ()
+    settings: Settings,
+    labelled: Callable[[str], Sequence[LabelledText]] = lambda _mailbox: (),
+    *,
+    signing: bool = True,
 ) -> dict[str, Office]:
     """Return every configured office by name; `labelled` gives the verdicts that a mailbox's model learns from.
 
+    Without `signing` no reply can be made and no secret is needed: for previews, training and explanations.
     Raises ConfigError when the secret key is missing or too weak.
     """
-    key = read_key(settings.state.secret_key_file)
+    key = read_key(settings.state.secret_key_file) if signing else b""
     return {
         name: Office(name, config, settings, key, partial(labelled, name))
         for name, config in settings.mailboxes.items()

@@ -191,8 +191,9 @@ def test_an_empty_mail_and_an_undecodable_one_go_to_a_person(auto_office: Instal
         "Pelayanan ini sangat mengecewakan, kami akan melapor ke Ombudsman!",
         "Kami sudah menunjuk kuasa hukum dan akan menggugat ke PTUN.",
         "Kami juga mau tanya kenapa penawaran kami digugurkan pokja pada tender jembatan.",
+        "Sepertinya akun kami diretas orang lain.",
     ],
-    ids=["angry", "legal", "out of scope"],
+    ids=["angry", "legal", "out of scope", "security"],
 )
 def test_a_question_beside_what_a_person_must_see_is_not_answered_by_itself(
     auto_office: Installation, added: str

@@ -167,9 +167,7 @@ def approve(
             at = approval.approve(
                 connection, draft.id, draft.sha256, actor(), now(), undo_seconds=options.policy.undo_seconds
             )
-    say(
-        f"ticket {ticket}: approved; leaves after {at:%H:%M:%S} UTC (`responder undo {ticket}` until then)"
-    )
+    say(f"ticket {ticket}: approved; leaves after {at:%H:%M:%S} UTC (`responder undo {ticket}` until then)")
 
 
 def edit(

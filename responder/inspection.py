@@ -25,7 +25,9 @@ from responder.pipeline.handling import classified_text
 
 BATCH = 32
 # A separator has an address and a time, and a header follows; "From here on" in a text has not (RFC 4155, appendix A).
-_FROM_LINE = re.compile(rb"(?:\A|\n)(From [^\s]{1,320} [^\r\n]{0,80}\d\d:\d\d[^\r\n]{0,80}\r?\n)(?=[!-9;-~]+:)")
+_FROM_LINE = re.compile(
+    rb"(?:\A|\n)(From [^\s]{1,320} [^\r\n]{0,80}\d\d:\d\d[^\r\n]{0,80}\r?\n)(?=[!-9;-~]+:)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Row:
             "new_text": mail.new_text if mail else "",
             "quoted": bool(mail and mail.quoted_text),
             "attachments": [
-                {"name": one.name, "size": one.size, "type": one.type} for one in (mail.attachments if mail else ())
+                {"name": one.name, "size": one.size, "type": one.type}
+                for one in (mail.attachments if mail else ())
             ],
             "language": mail.language if mail else "",
             "doubts": list(mail.doubts) if mail else [],
@@ -66,14 +69,20 @@ class Row:
         lines += [f"  because  {reason}" for reason in self.reasons]
         if self.mail is not None:
             mail = self.mail
-            lines += [f"  from     {_sender(mail)}", f"  subject  {mail.subject}", f"  language {mail.language}"]
+            lines += [
+                f"  from     {_sender(mail)}",
+                f"  subject  {mail.subject}",
+                f"  language {mail.language}",
+            ]
             lines += [f"  attached {one.name} ({one.type}, {one.size} octets)" for one in mail.attachments]
             lines += [f"  doubt    {doubt}" for doubt in mail.doubts]
             if self.decision is not None:
                 sure = ", ".join(
                     f"{slug} {self.decision.confidence[slug]:.0%}" for slug in self.decision.likeliest()
                 )
-                lines.append(f"  decision {self.decision.outcome.value}: {', '.join(self.decision.topics) or '-'}")
+                lines.append(
+                    f"  decision {self.decision.outcome.value}: {', '.join(self.decision.topics) or '-'}"
+                )
                 lines.append(f"           {self.decision.explanation} ({sure})")
             if self.explanation is not None:
                 words = ", ".join(f"{one.words} ({one.weight:+.1f})" for one in self.explanation.evidence)
@@ -85,7 +94,9 @@ class Row:
 class Inspector:
     """Reads, screens and classifies mails from files; the model is loaded for the first readable mail."""
 
-    def __init__(self, setting: Setting, classifier: Callable[[], Classifier], *, explain: bool = False) -> None:
+    def __init__(
+        self, setting: Setting, classifier: Callable[[], Classifier], *, explain: bool = False
+    ) -> None:
         self._setting = setting
         self._load = classifier
         self._classifier: Classifier | None = None
@@ -122,7 +133,9 @@ class Inspector:
             explanation = None
             if self._explain and self._classifier is not None:
                 explanation = self._classifier.explain(mail.subject, classified_text(mail))
-            yield Row(name, screening.verdict, screening.kind, screening.reasons, mail, next(decisions), explanation)
+            yield Row(
+                name, screening.verdict, screening.kind, screening.reasons, mail, next(decisions), explanation
+            )
 
     def _decide(self, mails: Sequence[IncomingMail]) -> list[Decision]:
         if not mails:

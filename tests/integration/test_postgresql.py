@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -67,13 +68,8 @@ def test_nodes_that_start_together_migrate_once(url: str) -> None:
 def test_many_writers_of_one_ticket_keep_its_chain_whole(store: Database) -> None:
     def write_events(actor: str) -> None:
         for number in range(20):
-            store.write(
-                lambda connection: audit.record(
-                    connection,
-                    [audit.Entry(7, actor, "noted", {"n": number})],
-                    NOW,  # noqa: B023 - used at once
-                )
-            )
+            entries = [audit.Entry(7, actor, "noted", {"n": number})]
+            store.write(partial(audit.record, entries=entries, at=NOW))
 
     assert side_by_side(*(lambda name=name: write_events(name) for name in "abcd")) == [None] * 4
     with store.read() as connection:

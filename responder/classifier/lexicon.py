@@ -20,6 +20,7 @@ STOP_PREFIX = "s:"
 
 # Below five letters one wrong letter too often makes another real word (email/imel aside, which are listed).
 _REPAIR_LENGTH = 5
+_LONGEST_REPAIRED = 32  # lengths of words whose candidates are kept at hand
 _REPAIR_RATIO = 88
 _CACHE = 60_000
 # "2" and "16" mean something (two accounts, NPWP of 16 digits); longer numbers only by their length.
@@ -55,39 +56,43 @@ class Sentence(NamedTuple):
     stops: dict[str, str]
 
 
+_Found = list[tuple[int, str]]  # (length, value)
+
+
 class _Phrases:
     """Longest-first matching of token sequences."""
 
     def __init__(self, entries: Iterable[tuple[tuple[str, ...], str]]) -> None:
-        # First token -> second token ("" for one-word phrases) -> (phrase, value).
-        self._entries: dict[str, dict[str, list[tuple[tuple[str, ...], str]]]] = {}
-        for phrase, value in entries:
-            second = phrase[1] if len(phrase) > 1 else ""
-            self._entries.setdefault(phrase[0], {}).setdefault(second, []).append((phrase, value))
-        for seconds in self._entries.values():
-            for candidates in seconds.values():
-                candidates.sort(key=lambda entry: (-len(entry[0]), entry))
+        # First token -> the values of the token alone, and second token -> (phrase, value), longest first.
+        self._entries: dict[str, tuple[_Found, dict[str, list[tuple[tuple[str, ...], str]]]]] = {}
+        for phrase, value in sorted(entries, key=lambda entry: (-len(entry[0]), entry)):
+            alone, longer = self._entries.setdefault(phrase[0], ([], {}))
+            if len(phrase) == 1:
+                alone.append((1, value))
+            else:
+                longer.setdefault(phrase[1], []).append((phrase, value))
 
-    def at(self, forms: Sequence[str], index: int) -> list[tuple[int, str]]:
+    def at(self, forms: Sequence[str], index: int) -> _Found:
         """Return (length, value) of every entry that starts at `index`, longest first."""
-        seconds = self._entries.get(forms[index])
-        if seconds is None:
+        entry = self._entries.get(forms[index])
+        if entry is None:
             return []
-        candidates = (
-            [*seconds.get(forms[index + 1], ()), *seconds.get("", ())]
-            if index + 1 < len(forms)
-            else seconds.get("", ())
-        )
+        alone, longer = entry
+        candidates = longer.get(forms[index + 1]) if index + 1 < len(forms) else None
+        if candidates is None:
+            return alone
         return [
             (len(phrase), value)
             for phrase, value in candidates
-            if len(phrase) <= 2 or tuple(forms[index : index + len(phrase)]) == phrase
-        ]
+            if len(phrase) == 2 or tuple(forms[index : index + len(phrase)]) == phrase
+        ] + alone
 
     def find(self, forms: Sequence[str], tokens: Sequence[Token]) -> dict[str, str]:
         """Return every value whose phrase occurs in `forms`, with the written words of its first occurrence."""
         found: dict[str, str] = {}
-        for index in range(len(forms)):
+        for index, form in enumerate(forms):
+            if form not in self._entries:
+                continue
             for length, value in self.at(forms, index):
                 if value not in found:
                     found[value] = " ".join(token.written for token in tokens[index : index + length])
@@ -122,6 +127,7 @@ class Lexicon:
         self._known: frozenset[str] = frozenset()
         self._plain = lru_cache(maxsize=_CACHE)(self._plain_word)
         self._norm = lru_cache(maxsize=_CACHE)(self._normalise_word)
+        self._candidates = lru_cache(maxsize=_LONGEST_REPAIRED)(self._words_near)
         self._phrases = _Phrases(
             (tokens, value) for text, value in phrases if len(tokens := self._words(text)) > 1
         )
@@ -147,6 +153,7 @@ class Lexicon:
         domain.update(word for word in self._map if len(word) >= _REPAIR_LENGTH)
         self._repairable = sorted(word for word in domain if word.isalpha())
         self._known = frozenset(self._map) | domain | {self._stem(word) for word in domain}
+        self._candidates.cache_clear()
         self._plain.cache_clear()
         self._norm.cache_clear()
 
@@ -178,10 +185,14 @@ class Lexicon:
         result: list[Token] = []
         index = 0
         while index < len(norms):
-            length, norm = next(iter(self._phrases.at(norms, index)), (1, norms[index]))
-            plain = norm if length > 1 else self._plain(written[index])
-            result.append(Token(norm, " ".join(written[index : index + length]), plain))
-            index += length
+            phrases = self._phrases.at(norms, index)
+            if phrases:
+                length, norm = phrases[0]
+                result.append(Token(norm, " ".join(written[index : index + length]), norm))
+                index += length
+            else:
+                result.append(Token(norms[index], written[index], self._plain(written[index])))
+                index += 1
         return result
 
     def _words(self, text: str) -> tuple[str, ...]:
@@ -201,10 +212,21 @@ class Lexicon:
         if word.endswith("2") and word[:-1].isalpha():  # "syarat2": reduplication
             return self._plain_word(word[:-1])
         if self._repair and len(word) >= _REPAIR_LENGTH and not self.knows(word):
-            match = process.extractOne(word, self._repairable, scorer=fuzz.ratio, score_cutoff=_REPAIR_RATIO)
+            match = process.extractOne(
+                word, self._candidates(len(word)), scorer=fuzz.ratio, score_cutoff=_REPAIR_RATIO
+            )
             if match is not None:
                 return self._plain_word(match[0])
         return word
+
+    def _words_near(self, length: int) -> list[str]:
+        """Return the words whose length alone does not rule out a ratio of `_REPAIR_RATIO`."""
+        # The ratio is 200 x common letters / both lengths, and the shorter word bounds the common letters.
+        return [
+            word
+            for word in self._repairable
+            if 200 * min(length, len(word)) >= _REPAIR_RATIO * (length + len(word))
+        ]
 
 
 def split(text: str) -> list[str]:

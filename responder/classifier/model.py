@@ -17,9 +17,10 @@ from responder.classifier import examples, reasons, words
 from responder.classifier.decision import Decision, Explanation, Outcome
 from responder.classifier.evidence import nearest_examples, topic_evidence
 from responder.classifier.lexicon import Lexicon
+from responder.classifier.logistic import Array, Logistic
 from responder.classifier.neighbours import Neighbours
 from responder.classifier.stops import stop
-from responder.classifier.trust import Array, Logistic, Scores, also_inputs, lead_inputs, score
+from responder.classifier.trust import Scores, also_inputs, lead_inputs, score
 from responder.classifier.vectors import Floats, Vectorizer
 from responder.errors import ModelError
 
@@ -255,7 +256,7 @@ def load_or_train(content: Path, cache_dir: Path) -> Model:
     except ModelError:
         from responder.classifier.train import (
             train,
-        )  # scikit-learn takes a second to import; scoring does without
+        )  # SciPy takes time to import; scoring does without
 
         model = train(content)
         model.save(path)

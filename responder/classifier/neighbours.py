@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,24 +27,9 @@ class Neighbours:
         starts = np.searchsorted(texts.columns[order], np.arange(width + 1)).astype(np.int64)
         return cls(starts, texts.rows[order].astype(np.int32), texts.values[order], labels)
 
-    def closeness(self, mails: Sparse, usable: Sequence[bool] | None = None) -> Floats:
-        """Return (mails, classes, 2): cosine of the nearest text, and the mean of the nearest five, of each class.
-
-        `usable` (one per text) leaves texts out: those of the writer who is being judged.
-        """
-        similarity = self.similarity(mails)
-        if usable is not None:
-            similarity[:, ~np.asarray(usable)] = 0
-        found = np.zeros((mails.height, self.labels.shape[1], 2), dtype=np.float32)
-        for label in range(self.labels.shape[1]):
-            own = similarity[:, np.flatnonzero(self.labels[:, label])]
-            if own.shape[1] > _CLOSEST:
-                own.partition(own.shape[1] - _CLOSEST, axis=1)
-                own = own[:, -_CLOSEST:]
-            if own.shape[1]:
-                found[:, label, 0] = own.max(axis=1)
-                found[:, label, 1] = own.sum(axis=1) / own.shape[1]
-        return found
+    def closeness(self, mails: Sparse) -> Floats:
+        """Return (mails, classes, 2): cosine of the nearest text, and the mean of the nearest five, of each class."""
+        return closeness(self.similarity(mails), self.labels)
 
     def similarity(self, mails: Sparse) -> Floats:
         """Return (mails, texts): cosines."""
@@ -58,3 +42,17 @@ class Neighbours:
         products = mails.values[entry] * self.values[posting]
         summed = np.bincount(keys, weights=products, minlength=mails.height * texts)
         return summed.reshape(mails.height, texts).astype(np.float32)
+
+
+def closeness(similarity: Floats, labels: npt.NDArray[np.int8]) -> Floats:
+    """Summarise cosines (mails, texts) as `Neighbours.closeness` does."""
+    found = np.zeros((len(similarity), labels.shape[1], 2), dtype=np.float32)
+    for label in range(labels.shape[1]):
+        own = similarity[:, np.flatnonzero(labels[:, label])]
+        if own.shape[1] > _CLOSEST:
+            own.partition(own.shape[1] - _CLOSEST, axis=1)
+            own = own[:, -_CLOSEST:]
+        if own.shape[1]:
+            found[:, label, 0] = own.max(axis=1)
+            found[:, label, 1] = own.sum(axis=1) / own.shape[1]
+    return found

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import gc
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from responder.classifier import examples, ridge, words
 from responder.classifier.bounds import upper_bound
 from responder.classifier.decision import Outcome
 from responder.classifier.labelled import LabelledText
 from responder.classifier.lexicon import Lexicon
+from responder.classifier.logistic import Array, Logistic, Regression
 from responder.classifier.model import FORMAT, Model, Thresholds, content_digest, decide
-from responder.classifier.neighbours import Neighbours
+from responder.classifier.neighbours import Neighbours, closeness
 from responder.classifier.trust import (
     NEIGHBOUR_VIEW,
-    Array,
-    Logistic,
     Scores,
+    Vectors,
     also_inputs,
     lead_inputs,
-    score,
+    score_vectors,
 )
-from responder.classifier.vectors import Document, Floats, Vectorizer
+from responder.classifier.vectors import Document, Floats, Ints, Sparse, Vectorizer
 
 VERDICTS = "verdicts"  # the "writer" of texts that staff labelled
 
@@ -59,6 +61,7 @@ class _Row:
     labels: tuple[str, ...]
     writer: str
     weight: float
+    columns: tuple[Ints, ...] = ()  # of the features of each sentence, once the features are chosen
 
 
 def train(
@@ -69,15 +72,31 @@ def train(
     `repair=False` leaves typing errors in words as they are.
     Raises ContentError when training text or word lists cannot be read.
     """
+    # The order of summation, and with it the last bits, would depend on the number of cores.
+    with threadpool_limits(limits=1), _no_garbage_collection():
+        return _train(content, labelled, target_error, repair)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Training makes a million small values and no cycles: looking through them for garbage is a tenth of its time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _train(content: Path, labelled: Sequence[LabelledText], target_error: float, repair: bool) -> Model:
     lexicon = words.load(content, repair=repair)
     topics = examples.topics(content)
     rows = _rows(content, lexicon, labelled)
-    documents = [row.document for row in rows]
-    vectorizer = Vectorizer.fit(documents)
-    matrix, targets = vectorizer.matrix(documents), _targets(rows, topics)
-    neighbours = Neighbours.of(
-        vectorizer.part(matrix, NEIGHBOUR_VIEW), vectorizer.width, (targets > 0).astype(np.int8)
-    )
+    vectorizer, columns = Vectorizer.fit([row.document for row in rows])
+    rows = [replace(row, columns=tuple(found)) for row, found in zip(rows, columns, strict=True)]
+    matrix = vectorizer.rows([vectorizer.document(row.columns) for row in rows])
+    targets = _targets(rows, topics)
     fitted = ridge.fit(
         matrix,
         vectorizer.width,
@@ -85,10 +104,10 @@ def train(
         np.array([row.weight for row in rows], dtype=np.float32),
         [row.writer for row in rows],
     )
-    judged = out_of_fold(rows, topics, vectorizer, neighbours, fitted.without)
+    nearby, labels = vectorizer.part(matrix, NEIGHBOUR_VIEW), (targets > 0).astype(np.int8)
+    judged = out_of_fold(rows, topics, vectorizer, nearby, labels, fitted.without)
     cues = tuple(sorted({cue for item in judged for cue in item.scores.cues}))
     lessons = _Lessons.of(judged, cues, len(topics))
-    everyone = np.ones(len(judged), dtype=bool)
     digest = content_digest(content)
     return Model(
         topics=topics,
@@ -98,10 +117,10 @@ def train(
         lexicon=lexicon,
         vectorizer=vectorizer,
         weights=fitted.weights,
-        neighbours=neighbours,
+        neighbours=Neighbours.of(nearby, vectorizer.width, labels),
         cues=cues,
-        lead=lessons.fit_lead(everyone),
-        also=lessons.fit_also(everyone),
+        lead=lessons.lead.fit(),
+        also=lessons.also.fit(),
         content=content,
     )
 
@@ -134,19 +153,28 @@ def out_of_fold(
     rows: Sequence[_Row],
     topics: Sequence[str],
     vectorizer: Vectorizer,
-    neighbours: Neighbours,
+    nearby: Sparse,
+    labels: npt.NDArray[np.int8],
     without: dict[str, Floats],
 ) -> list[Judged]:
-    """Judge every text, and joins of two texts of one writer, by weights that never saw that writer."""
+    """Judge every text, and joins of two texts of one writer, by weights that never saw that writer.
+
+    `nearby`, `labels` (rows x classes): the rows as vectors whose likeness counts, and their classes.
+    """
     judged: list[Judged] = []
+    texts = ridge.matrix_of(nearby, vectorizer.width)
     for writer, weights in without.items():
         own = [row for row in rows if row.writer == writer]
         joined = _joins(own, random.Random(writer))  # noqa: S311 - a reproducible choice, not a secret
-        others = [row.writer != writer for row in rows]
-        scores = score([row.document for row in [*own, *joined]], vectorizer, weights, neighbours, others)
+        mails = [*own, *joined]
+        others = np.array([row.writer != writer for row in rows])
+        vectors = Vectors.of([row.document for row in mails], [row.columns for row in mails], vectorizer)
+        near = vectorizer.part(vectors.whole, NEIGHBOUR_VIEW)
+        similarity = ridge.product(ridge.matrix_of(near, vectorizer.width), texts[others])
+        scores = score_vectors(vectors, vectorizer, weights, closeness(similarity, labels[others]))
         judged += [
             Judged(item, frozenset(topics.index(label) for label in row.labels), writer, i >= len(own))
-            for i, (row, item) in enumerate(zip([*own, *joined], scores, strict=True))
+            for i, (row, item) in enumerate(zip(mails, scores, strict=True))
         ]
     return judged
 
@@ -162,47 +190,48 @@ def _joins(rows: Sequence[_Row], chance: random.Random) -> list[_Row]:
         first, second = chance.choice(topical), chance.choice(topical)
         if set(first.labels) != set(second.labels):
             labels = tuple(sorted({*first.labels, *second.labels}))
-            joined.append(_Row([*first.document, *second.document], labels, first.writer, 1.0))
+            joined.append(_join(first, second, labels))
     for _ in range(_JOINED_STAFF if staff else 0):
         first, second = chance.choice(topical), chance.choice(staff)
-        joined.append(_Row([*first.document, *second.document], (), first.writer, 1.0))
+        joined.append(_join(first, second, ()))
     return joined
+
+
+def _join(first: _Row, second: _Row, labels: tuple[str, ...]) -> _Row:
+    document, columns = [*first.document, *second.document], (*first.columns, *second.columns)
+    return _Row(document, labels, first.writer, 1.0, columns)
 
 
 @dataclass(frozen=True, slots=True)
 class _Lessons:
     """The inputs of both logistic models for every judged text, and what was right."""
 
-    lead: Array  # (texts, topics, features)
-    also: Array
-    right: npt.NDArray[np.bool_]  # (texts, topics)
+    lead_inputs: Array  # (texts, topics, features)
+    also_inputs: Array
     second: npt.NDArray[np.bool_]  # (texts, topics): in scope, and not the leading topic
+    lead: Regression  # a row for each text and topic
+    also: Regression  # a row for each that is `second`
 
     @classmethod
     def of(cls, judged: Sequence[Judged], cues: Sequence[str], topics: int) -> _Lessons:
         scores = [item.scores for item in judged]
         leading = np.array([int(item.whole[:-1].argmax()) for item in scores])
         scoped = np.array([bool(item.topics) for item in judged])
+        right = np.array([[topic in item.topics for topic in range(topics)] for item in judged])
+        second = scoped[:, None] & (leading[:, None] != np.arange(topics))
+        lead, also = lead_inputs(scores, cues), also_inputs(scores)
         return cls(
-            lead=lead_inputs(scores, cues),
-            also=also_inputs(scores),
-            right=np.array([[topic in item.topics for topic in range(topics)] for item in judged]),
-            second=scoped[:, None] & (leading[:, None] != np.arange(topics)),
+            lead_inputs=lead,
+            also_inputs=also,
+            second=second,
+            lead=Regression(lead.reshape(-1, lead.shape[2]), right.ravel()),
+            also=Regression(also[second], right[second]),
         )
 
-    def fit_lead(self, chosen: npt.NDArray[np.bool_]) -> Logistic:
-        return _logistic(self.lead[chosen].reshape(-1, self.lead.shape[2]), self.right[chosen].ravel())
-
-    def fit_also(self, chosen: npt.NDArray[np.bool_]) -> Logistic:
-        keep = self.second & chosen[:, None]
-        return _logistic(self.also[keep], self.right[keep])
-
-
-def _logistic(inputs: Array, right: npt.NDArray[np.bool_]) -> Logistic:
-    mean, scale = inputs.mean(axis=0), inputs.std(axis=0)
-    scale[scale == 0] = 1
-    fitted = LogisticRegression(C=1.0, solver="newton-cholesky").fit((inputs - mean) / scale, right)
-    return Logistic(mean, scale, fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0]))
+    def fit_to(self, chosen: npt.NDArray[np.bool_]) -> tuple[Logistic, Logistic]:
+        """Return both models as the chosen texts alone make them."""
+        every = np.broadcast_to(chosen[:, None], self.second.shape)
+        return self.lead.fit_to(every.ravel()), self.also.fit_to(every[self.second])
 
 
 def _thresholds(
@@ -221,8 +250,9 @@ def _thresholds(
         others, own = writers != writer, (writers == writer) & ~joined
         if not others.any():
             continue
-        lead = lessons.fit_lead(others).probability(lessons.lead[own])
-        also = lessons.fit_also(others).probability(lessons.also[own])
+        fitted_lead, fitted_also = lessons.fit_to(others)
+        lead = fitted_lead.probability(lessons.lead_inputs[own])
+        also = fitted_also.probability(lessons.also_inputs[own])
         for index, row in enumerate(np.flatnonzero(own)):
             decision = decide(judged[int(row)].scores, lead[index], also[index], topics, open_gate)
             if decision.outcome is Outcome.AUTO:

@@ -12,13 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from responder.classifier.lexicon import STOP_PREFIX
+from responder.classifier.logistic import Array
 from responder.classifier.neighbours import Neighbours
-from responder.classifier.vectors import Document, Floats, Vectorizer
-
-Array = npt.NDArray[np.float64]
+from responder.classifier.vectors import Document, Floats, Ints, Sparse, Vectorizer
 
 NEIGHBOUR_VIEW = "w"
 _CUES = ("h:", STOP_PREFIX)
@@ -39,38 +37,42 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Logistic:
-    """A logistic model of standardised inputs."""
+class Vectors:
+    """Mails ready to be scored by any weights."""
 
-    mean: Array
-    scale: Array
-    weights: Array
-    bias: float
+    documents: Sequence[Document]
+    whole: Sparse  # a row a mail
+    sentences: Sparse  # a row a sentence, of mails with more than one
 
-    def probability(self, inputs: Array) -> Array:
-        """Return P(yes) for inputs of shape (..., features)."""
-        logits = ((inputs - self.mean) / self.scale) @ self.weights + self.bias
-        return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))))
+    @classmethod
+    def of(
+        cls, documents: Sequence[Document], columns: Sequence[Sequence[Ints]], vectorizer: Vectorizer
+    ) -> Vectors:
+        """`columns`: what `vectorizer.sentence` returns for each sentence of the documents."""
+        return cls(
+            documents,
+            vectorizer.rows([vectorizer.document(sentences) for sentences in columns]),
+            vectorizer.rows([one for sentences in columns if len(sentences) > 1 for one in sentences]),
+        )
 
 
 def score(
-    documents: Sequence[Document],
-    vectorizer: Vectorizer,
-    weights: Floats,
-    neighbours: Neighbours,
-    usable: Sequence[bool] | None = None,
+    documents: Sequence[Document], vectorizer: Vectorizer, weights: Floats, neighbours: Neighbours
 ) -> list[Scores]:
-    """Score whole mails and each of their sentences. `usable`: which training texts may be neighbours."""
+    """Score whole mails and each of their sentences."""
     columns = [[vectorizer.sentence(sentence) for sentence in document] for document in documents]
-    rows = vectorizer.rows([vectorizer.document(sentences) for sentences in columns])
-    parts = vectorizer.by_view(rows, weights)
-    near = neighbours.closeness(vectorizer.part(rows, NEIGHBOUR_VIEW), usable)
-    spoken = vectorizer.rows([one for sentences in columns if len(sentences) > 1 for one in sentences]).times(
-        weights
-    )
+    vectors = Vectors.of(documents, columns, vectorizer)
+    near = neighbours.closeness(vectorizer.part(vectors.whole, NEIGHBOUR_VIEW))
+    return score_vectors(vectors, vectorizer, weights, near)
+
+
+def score_vectors(vectors: Vectors, vectorizer: Vectorizer, weights: Floats, near: Floats) -> list[Scores]:
+    """Score mails by `weights`; `near` (mails, classes, 2) as from `Neighbours.closeness`."""
+    parts = vectorizer.by_view(vectors.whole, weights)
+    spoken = vectors.sentences.times(weights)
     found: list[Scores] = []
     start = 0
-    for index, document in enumerate(documents):
+    for index, document in enumerate(vectors.documents):
         whole = parts[index].sum(axis=0)
         count = len(document) if len(document) > 1 else 0
         found.append(
@@ -94,76 +96,114 @@ def score(
 
 def lead_inputs(scores: Sequence[Scores], cues: Sequence[str]) -> Array:
     """Return (mails, topics, features): is this topic what the mail asks, and may it be answered unseen?"""
-    return np.stack([_lead(item, cues) for item in scores])
-
-
-def _lead(item: Scores, cues: Sequence[str]) -> Array:
-    topics = len(item.whole) - 1
-    whole = item.whole[:topics].astype(np.float64)
-    best = item.sentences[:, :topics].max(axis=0).astype(np.float64)
-    rival, best_rival = _highest_other(whole), _highest_other(best)
-    staff = float(item.whole[topics])
-    staff_sentence = float(item.sentences[:, topics].max())
-    share = float((item.sentences[:, topics] > item.sentences[:, :topics].max(axis=1)).mean())
-    common = [staff, staff_sentence, share, np.log1p(item.words), np.log(len(item.sentences))]
-    common += [float(cue in item.cues) for cue in cues]
-    own = [whole, rival, whole - np.maximum(rival, staff), (whole >= rival).astype(float), best, best_rival]
+    mails = _Stack.of(scores)
+    whole, staff = mails.whole, mails.staff[:, None]
+    best, share = (
+        mails.highest(mails.sentences),
+        mails.mean((mails.spoken_staff > mails.sentences.max(axis=1))[:, None].astype(np.float64)),
+    )
+    rival = _highest_other(whole)
+    own = [whole, rival, whole - np.maximum(rival, staff), (whole >= rival).astype(float)]
+    own += [best, _highest_other(best)]
     # Whether words, letters and concepts agree, each against its own runner-up.
-    for part in item.parts.astype(np.float64):
-        behind = np.maximum(_highest_other(part[:topics]), part[topics])
-        own += [part[:topics], part[:topics] - behind, (part[:topics] >= behind).astype(float)]
-    for closeness in item.near.T.astype(np.float64):
-        own += [
-            closeness[:topics],
-            closeness[:topics] - _highest_other(closeness[:topics]),
-            closeness[:topics] - closeness[topics],
-        ]
-    return np.hstack([np.stack(own, axis=1), np.tile(common, (topics, 1))])
+    parts = np.stack([item.parts for item in scores]).astype(np.float64)
+    for view in range(parts.shape[1]):
+        part = parts[:, view, :-1]
+        behind = np.maximum(_highest_other(part), parts[:, view, -1:])
+        own += [part, part - behind, (part >= behind).astype(float)]
+    near = np.stack([item.near for item in scores]).astype(np.float64)
+    for kind in range(near.shape[2]):
+        closeness, to_staff = near[:, :-1, kind], near[:, -1:, kind]
+        own += [closeness, closeness - _highest_other(closeness), closeness - to_staff]
+    common = [staff, mails.highest(mails.spoken_staff[:, None]), share, mails.words, mails.lengths]
+    common += [np.array([[float(cue in item.cues)] for item in scores]) for cue in cues]
+    return _features(own, common)
 
 
 def also_inputs(scores: Sequence[Scores]) -> Array:
     """Return (mails, topics, features): does the mail ask about this topic too, beside the leading one?"""
-    return np.stack([_also(item) for item in scores])
-
-
-def _also(item: Scores) -> Array:
-    topics = len(item.whole) - 1
-    whole = item.whole[:topics].astype(np.float64)
-    everything = item.sentences.astype(np.float64)
-    sentences, staff = everything[:, :topics], everything[:, topics:]
-    best = sentences.max(axis=0)
-    ranked = np.sort(sentences, axis=1)
+    mails = _Stack.of(scores)
+    whole, sentences = mails.whole, mails.sentences
+    best = mails.highest(sentences)
     # By how much a topic wins a sentence; negative where another topic, or staff, wins it.
-    rival = np.where(sentences == ranked[:, -1:], ranked[:, -2:-1], ranked[:, -1:])
-    ahead = sentences - np.maximum(rival, staff)
-    margin, clear = (sentences - rival).max(axis=0), ahead.max(axis=0)
+    rival = _highest_other(sentences)
+    ahead = sentences - np.maximum(rival, mails.spoken_staff[:, None])
+    margin, clear = mails.highest(sentences - rival), mails.highest(ahead)
     won = 1 / (1 + np.exp(-_STEEPNESS * ahead))
-    lead = float(whole.max())
+    lead = whole.max(axis=1, keepdims=True)
     own = [
         whole,
         lead - whole,
         best,
         margin,
         clear,
-        best.max() - best,
-        won.sum(axis=0),
-        won.mean(axis=0),
+        best.max(axis=1, keepdims=True) - best,
+        mails.total(won),
+        mails.mean(won),
         np.maximum(clear, -0.5) * np.maximum(best, -0.5),
     ]
+    several = np.array([[float(_SEVERAL in item.cues)] for item in scores])
     common = [
         lead,
-        float(whole.mean()),
-        float(item.whole[topics]),
-        float(np.log1p(item.words)),
-        float(np.log(len(sentences))),
-        float(_SEVERAL in item.cues),
+        whole.mean(axis=1, keepdims=True),
+        mails.staff[:, None],
+        mails.words,
+        mails.lengths,
+        several,
     ]
-    return np.hstack([np.stack(own, axis=1), np.tile(common, (topics, 1))])
+    return _features(own, common)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """The scores of many mails as arrays; sentences of all mails below one another."""
+
+    whole: Array  # (mails, topics)
+    staff: Array  # (mails,)
+    sentences: Array  # (sentences, topics)
+    spoken_staff: Array  # (sentences,)
+    starts: Ints  # (mails,): the first sentence of each
+    counts: Array  # (mails, 1): sentences of each
+    words: Array  # (mails, 1): logarithm
+    lengths: Array  # (mails, 1): logarithm of the number of sentences
+
+    @classmethod
+    def of(cls, scores: Sequence[Scores]) -> _Stack:
+        whole = np.stack([item.whole for item in scores]).astype(np.float64)
+        spoken = np.concatenate([item.sentences for item in scores]).astype(np.float64)
+        counts = np.array([len(item.sentences) for item in scores])
+        words = np.array([item.words for item in scores], dtype=np.float64)
+        return cls(
+            whole[:, :-1],
+            whole[:, -1],
+            spoken[:, :-1],
+            spoken[:, -1],
+            np.cumsum(counts) - counts,
+            counts[:, None].astype(np.float64),
+            np.log1p(words)[:, None],
+            np.log(counts)[:, None],
+        )
+
+    def highest(self, values: Array) -> Array:
+        """Return the highest of the sentences of each mail, for values of shape (sentences, n)."""
+        return np.asarray(np.maximum.reduceat(values, self.starts, axis=0))
+
+    def total(self, values: Array) -> Array:
+        return np.asarray(np.add.reduceat(values, self.starts, axis=0))
+
+    def mean(self, values: Array) -> Array:
+        return self.total(values) / self.counts
+
+
+def _features(own: Sequence[Array], common: Sequence[Array]) -> Array:
+    """Join features of each topic, (mails, topics), and of the mail, (mails, 1)."""
+    topics = own[0].shape[1]
+    return np.stack([*own, *(np.repeat(item, topics, axis=1) for item in common)], axis=2)
 
 
 def _highest_other(values: Array) -> Array:
-    """Return for each entry the highest of all others."""
-    order = np.argsort(values)
-    result = np.full(len(values), values[order[-1]])
-    result[order[-1]] = values[order[-2]] if len(values) > 1 else -1.0
-    return result
+    """Return for each entry the highest of all others of its row; -1 where there is no other."""
+    if values.shape[1] == 1:
+        return np.full_like(values, -1.0)
+    ranked = np.sort(values, axis=1)
+    return np.where(values == ranked[:, -1:], ranked[:, -2:-1], ranked[:, -1:])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,34 @@ def concept_features(concepts: Iterable[str]) -> list[str]:
     return keys + pairs
 
 
+class _Numbering:
+    """Numbers every feature when it is first met, before it is known which of them are kept."""
+
+    def __init__(self) -> None:
+        numbers = count()
+        self.tables: dict[str, dict[str, int]] = {view: defaultdict(numbers.__next__) for view in VIEW_SHARE}
+        self._ngrams: dict[str, Ints] = {}
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.tables.values()))
+
+    def sentence(self, sentence: Sentence) -> Ints:
+        names = sentence_features(sentence)
+        found = [self.tables[view][name] for view in ("w", "k") for name in names[view]]
+        return np.concatenate([np.array(found, dtype=np.int64), *map(self._letters, names["c"])])
+
+    def _letters(self, word: str) -> Ints:
+        if word not in self._ngrams:
+            table = self.tables["c"]
+            self._ngrams[word] = np.array([table[ngram] for ngram in letter_ngrams(word)], dtype=np.int64)
+        return self._ngrams[word]
+
+
+def _kept(columns: Ints) -> Ints:
+    return columns[columns >= 0]
+
+
 @dataclass
 class Vectorizer:
     """Feature names to columns, and their weights. Fitted once, then fixed."""
@@ -83,25 +111,26 @@ class Vectorizer:
     _ngrams: dict[str, Ints] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def fit(cls, documents: Sequence[Document]) -> Vectorizer:
-        """Choose the features that occur in at least two documents and weigh them by rarity."""
-        seen: dict[str, Counter[str]] = {view: Counter() for view in VIEW_SHARE}
-        for document in documents:
-            names: dict[str, set[str]] = {view: set() for view in VIEW_SHARE}
-            for sentence in document:
-                for view, found in sentence_features(sentence).items():
-                    names[view].update(found)
-            names["c"] = {ngram for word in names["c"] for ngram in letter_ngrams(word)}
-            for view, distinct in names.items():
-                seen[view].update(distinct)
+    def fit(cls, documents: Sequence[Document]) -> tuple[Vectorizer, list[list[Ints]]]:
+        """Choose the features that occur in at least two documents and weigh them by rarity.
+
+        Returns with the vectorizer what its `sentence` would return for every sentence of `documents`.
+        """
+        numbering = _Numbering()
+        numbered = [[numbering.sentence(sentence) for sentence in document] for document in documents]
+        distinct = [np.unique(cls.document(sentences)) for sentences in numbered]
+        counts = np.bincount(cls.document(distinct), minlength=numbering.size)
         columns: dict[str, dict[str, int]] = {}
-        counts: list[int] = []
-        for view, counter in seen.items():
-            kept = sorted(name for name, count in counter.items() if count >= _MIN_DOCUMENTS)
-            columns[view] = {name: len(counts) + i for i, name in enumerate(kept)}
-            counts.extend(counter[name] for name in kept)
-        frequency = (1 + np.array(counts, dtype=np.float64)) / (1 + len(documents))
-        return cls(columns, (1 - np.log(frequency)).astype(np.float32))
+        kept: list[int] = []
+        for view, table in numbering.tables.items():
+            names = sorted(name for name, number in table.items() if counts[number] >= _MIN_DOCUMENTS)
+            columns[view] = {name: len(kept) + i for i, name in enumerate(names)}
+            kept.extend(table[name] for name in names)
+        column_of = np.full(numbering.size, -1, dtype=np.int64)
+        column_of[kept] = np.arange(len(kept))
+        frequency = (1 + counts[kept].astype(np.float64)) / (1 + len(documents))
+        found = [[_kept(column_of[sentence]) for sentence in sentences] for sentences in numbered]
+        return cls(columns, (1 - np.log(frequency)).astype(np.float32)), found
 
     @property
     def width(self) -> int:

@@ -1,7 +1,7 @@
 # make demo          the whole service against a mail server of its own, with invented vendors (Ctrl-C ends it)
 # make demo ONCE=1   one pass, then exit 0
 # make test          lint, types, import direction and all tests
-# make faults        the long fault run: over 200 kills, about 15 minutes; prints the table of docs/reliability.md
+# make faults        the long fault run: over 200 kills, about 11 minutes; prints the table of docs/reliability.md
 
 PYTHON ?= python3
 VENV := .venv

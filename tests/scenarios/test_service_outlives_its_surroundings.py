@@ -41,12 +41,16 @@ def test_the_database_goes_away_and_comes_back(
     with Postgres() as server, fleet(tmp_path, models, server.database()) as nodes:
         node = nodes.signed_in()
         for number in range(times):
-            nodes.deliver(2)
+            failed = nodes.log.count("round failed")
             if number % 2 == 0:
                 # The answer to the final dot finds no database to be written into.
-                nodes.sink.once("kept", server.stop)
-                nodes.wait_for("round failed", number // 2 + 1)
+                stopped = threading.Event()
+                nodes.sink.once("kept", lambda done=stopped: (server.stop(), done.set()))
+                nodes.deliver(2)
+                assert stopped.wait(60), nodes.log
+                nodes.wait_for("round failed", failed + 1)
             else:
+                nodes.deliver(2)
                 server.stop()
             nodes.deliver(1)
             server.start()

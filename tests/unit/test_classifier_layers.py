@@ -1,0 +1,69 @@
+"""The two layers of the classifier against what their closed forms and definitions promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from responder.classifier import ridge
+from responder.classifier.logistic import PENALTY, Regression
+from responder.classifier.neighbours import Neighbours, closeness
+from responder.classifier.vectors import Floats, Sparse
+
+ROWS, COLUMNS = 40, 12
+
+
+def sparse(dense: Floats) -> Sparse:
+    rows, columns = np.nonzero(dense)
+    return Sparse(rows, columns, dense[rows, columns], len(dense))
+
+
+@pytest.fixture
+def dense() -> Floats:
+    chance = np.random.default_rng(7)
+    values = chance.random((ROWS, COLUMNS)) * (chance.random((ROWS, COLUMNS)) < 0.4)
+    return values.astype(np.float32)
+
+
+def test_weights_without_a_writer_are_those_of_a_fit_that_never_saw_him(dense: Floats) -> None:
+    targets = np.where(dense[:, :2] > 0.3, 1, -1).astype(np.float32)
+    importance = np.linspace(0.5, 1, ROWS, dtype=np.float32)
+    folds = ["a" if i % 3 == 0 else "b" if i % 3 == 1 else "c" for i in range(ROWS)]
+    whole = ridge.fit(sparse(dense), COLUMNS, targets, importance, folds)
+    others = np.array([fold != "b" for fold in folds])
+    alone = ridge.fit(
+        sparse(dense[others]),
+        COLUMNS,
+        targets[others],
+        importance[others],
+        [fold for fold in folds if fold != "b"],
+    )
+    assert set(whole.without) == {"a", "b", "c"}
+    np.testing.assert_allclose(whole.without["b"], alone.weights, atol=1e-4)
+
+
+def test_nearest_texts_are_the_same_by_postings_and_by_matrix(dense: Floats) -> None:
+    labels = (np.arange(ROWS)[:, None] % 2 == np.arange(2)).astype(np.int8)
+    texts = Neighbours.of(sparse(dense), COLUMNS, labels)
+    matrix = ridge.matrix_of(sparse(dense), COLUMNS)
+    expected = texts.closeness(sparse(dense[:5]))
+    np.testing.assert_allclose(closeness(ridge.product(matrix[:5], matrix), labels), expected, atol=1e-5)
+
+
+def test_logistic_weights_leave_the_penalised_loss_without_slope(dense: Floats) -> None:
+    inputs = dense[:, :4].astype(np.float64)
+    right = inputs[:, 0] > inputs[:, 1]
+    model = Regression(inputs, right).fit()
+    error = model.probability(inputs) - right
+    standard = (inputs - model.mean) / model.scale
+    np.testing.assert_allclose(standard.T @ error + PENALTY * model.weights, 0, atol=1e-3)
+    assert abs(error.sum()) < 1e-3
+
+
+def test_logistic_regression_of_chosen_rows_does_not_depend_on_the_answers_of_others(dense: Floats) -> None:
+    inputs = dense[:, :4].astype(np.float64)
+    right, chosen = inputs[:, 0] > inputs[:, 1], np.arange(ROWS) < ROWS // 2
+    other = right ^ ~chosen
+    one, two = (Regression(inputs, answers).fit_to(chosen) for answers in (right, other))
+    np.testing.assert_allclose(one.weights, two.weights, atol=1e-3)
+    assert one.bias == pytest.approx(two.bias, abs=1e-3)

@@ -254,9 +254,8 @@ def load_or_train(content: Path, cache_dir: Path) -> Model:
     try:
         return load(path, content)
     except ModelError:
-        from responder.classifier.train import (
-            train,
-        )  # SciPy takes time to import; scoring does without
+        # SciPy takes time and memory to load; scoring does without.
+        from responder.classifier.train import train
 
         model = train(content)
         model.save(path)

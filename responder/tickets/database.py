@@ -124,6 +124,7 @@ def _engine(url: str) -> Engine:
         options = " ".join(f"-c {name}={value}" for name, value in _VANISHED.items())
         return create_engine(
             url,
+            hide_parameters=True,  # they are the mail, which has no place in a log (rule 71)
             pool_pre_ping=True,
             pool_size=POOL,
             connect_args={
@@ -138,7 +139,11 @@ def _engine(url: str) -> Engine:
             },
         )
     # isolation_level None hands BEGIN to us, see Database.begin
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None})
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
+    )
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: sqlite3.Connection, _record: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from responder.tickets.models import Message, Participant, Reply, Ticket
 from responder.tickets.status import TicketStatus
@@ -34,7 +34,9 @@ def find(
     if row is None or row.mailbox != mailbox:
         return Joined(None)
     participant = connection.scalar(
-        select(Participant.address).where(Participant.ticket_id == named, Participant.address == sender)
+        select(Participant.address).where(
+            Participant.ticket_id == named, func.lower(Participant.address) == sender.lower()
+        )
     )
     return Joined(named) if participant else Joined(None, claimed=named)
 

@@ -111,6 +111,7 @@ def test_a_mail_joins_a_ticket_by_our_message_id_only_for_a_participant(database
         drafted(connection, ticket, message)
         ids = [f"reply-{message}-1@lpse.example"]
         assert threading.find(connection, MAILBOX, VENDOR, ids, None).ticket_id == ticket
+        assert threading.find(connection, MAILBOX, VENDOR.title(), ids, None).ticket_id == ticket
         stranger = threading.find(connection, MAILBOX, "x@evil.example", ids, None)
         assert (stranger.ticket_id, stranger.claimed) == (None, ticket)
         assert threading.find(connection, "other", VENDOR, ids, None).ticket_id is None

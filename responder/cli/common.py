@@ -67,11 +67,7 @@ def say_json(value: dict[str, Any]) -> None:
 
 
 def table(headers: list[str], rows: list[list[str]]) -> None:
-    """Print a table that fits the terminal, or lines of tab-separated values when a program reads."""
-    if not sys.stdout.isatty() and not sys.stdout.encoding:
-        for row in rows:
-            say("\t".join(row))
-        return
+    """Print a table that fits the terminal; `--json` is for programs."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -15,7 +15,6 @@ from responder.tickets.models import Counter
 
 SERVICE_KEY = "service"
 FOREVER = "same-answer"
-_KEPT_DAYS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,6 @@ def reserve(
         )
     _remember_answer(connection, address, kind, topics, now + timedelta(days=limits.same_answer_days))
     return None
-
-
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Delete counters whose window is long over; return how many."""
-    return connection.execute(delete(Counter).where(Counter.at < now - timedelta(days=_KEPT_DAYS))).rowcount
 
 
 def _answer_key(address: str, kind: str, topics: Sequence[str]) -> str:

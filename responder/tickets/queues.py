@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from responder.errors import Refused
 from responder.tickets.models import Event, Message, Reply, Ticket
-from responder.tickets.status import Disposition, ReplyStatus, TicketStatus
+from responder.tickets.status import Disposition, TicketStatus
 
 OPEN = (TicketStatus.NEEDS_APPROVAL, TicketStatus.NEEDS_STAFF)
 
@@ -55,12 +55,3 @@ def counts(connection: Connection) -> dict[str, dict[str, int]]:
         }
 
     return {"tickets": by(Ticket.status), "replies": by(Reply.status), "messages": by(Message.disposition)}
-
-
-def unsettled(connection: Connection) -> Sequence[Row[Any]]:
-    """Replies that a person must look at: uncertain or failed."""
-    return connection.execute(
-        select(Reply.__table__)
-        .where(Reply.status.in_([ReplyStatus.UNCERTAIN, ReplyStatus.FAILED]))
-        .order_by(Reply.id)
-    ).all()

@@ -93,7 +93,7 @@ class Base(DeclarativeBase):
     }
 
 
-_Id = BigInteger().with_variant(Integer, "sqlite")
+RecordId = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Setting(Base):
@@ -134,7 +134,7 @@ class Message(Base):
         Index("ix_messages_work", "disposition", "next_try"),
     )
 
-    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(RecordId, primary_key=True, autoincrement=True)
     mailbox: Mapped[str] = mapped_column(ShortText(40))
     folder: Mapped[str] = mapped_column(ShortText(255))
     uidvalidity: Mapped[int] = mapped_column(BigInteger)
@@ -179,7 +179,7 @@ class Ticket(Base):
         Index("ix_tickets_vendor", "mailbox", "vendor_address"),
     )
 
-    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(RecordId, primary_key=True, autoincrement=True)
     mailbox: Mapped[str] = mapped_column(ShortText(40))
     status: Mapped[TicketStatus]
     subject: Mapped[str]
@@ -189,6 +189,7 @@ class Ticket(Base):
     topics: Mapped[list[str]] = mapped_column(default=list)
     confidence: Mapped[dict[str, Any]] = mapped_column(default=dict)
     reason: Mapped[str] = mapped_column(default="")  # why a person is needed, Indonesian
+    senior: Mapped[bool] = mapped_column(Boolean, default=False)  # an officer asks a senior to look
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -215,7 +216,7 @@ class Reply(Base):
         Index("ix_replies_draft_copy", "draft_copy"),
     )
 
-    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(RecordId, primary_key=True, autoincrement=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))  # the mail it answers
     mailbox: Mapped[str] = mapped_column(ShortText(40))
@@ -255,7 +256,7 @@ class Event(Base):
     __tablename__ = "events"
     __table_args__ = (UniqueConstraint("ticket_id", "seq"), Index("ix_events_at", "at"))
 
-    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(RecordId, primary_key=True, autoincrement=True)
     ticket_id: Mapped[int] = mapped_column(BigInteger)  # 0 = the installation itself
     seq: Mapped[int]
     at: Mapped[datetime]
@@ -271,7 +272,7 @@ class StaffVerdict(Base):
     __tablename__ = "verdicts"
     __table_args__ = (Index("ix_verdicts_ticket", "ticket_id"),)
 
-    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(RecordId, primary_key=True, autoincrement=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))
     predicted: Mapped[str] = mapped_column(ShortText(10))  # auto, draft, staff
@@ -281,6 +282,9 @@ class StaffVerdict(Base):
     model_version: Mapped[str] = mapped_column(ShortText(80))
     content_version: Mapped[str] = mapped_column(default="")
     predicted_at: Mapped[datetime]
+    blind: Mapped[bool] = mapped_column(
+        Boolean, default=False
+    )  # chosen for an audit: staff name the topic first
     decision: Mapped[str] = mapped_column(
         ShortText(20), default=""
     )  # approved, edited, retopiced, rejected, ...

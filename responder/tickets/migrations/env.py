@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from responder.tickets import models_staff, models_upkeep  # noqa: F401 - their tables join the metadata
 from responder.tickets.models import Base
 
 context.configure(

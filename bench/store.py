@@ -241,7 +241,9 @@ class _Writer:
     ) -> None:
         """Versions that were given up, then the one that stands in `last`."""
         given_up = self.chance.random() < 0.25
-        automatic = last is ReplyStatus.SENT and not given_up and self.chance.random() < 0.3
+        # A machine answers once in a ticket (rule 20).
+        first = events.count == 1
+        automatic = first and last is ReplyStatus.SENT and not given_up and self.chance.random() < 0.3
         states = [ReplyStatus.SUPERSEDED, last] if given_up else [last]
         for version, state in enumerate(states, 1):
             made = at + timedelta(minutes=version)
@@ -323,16 +325,16 @@ class _Chain:
     def __init__(self, writer: _Writer, ticket_id: int) -> None:
         self._writer = writer
         self._ticket_id = ticket_id
-        self._seq = 0
+        self.count = 0
         self._hash = ""
 
     def add(self, at: datetime, action: str, detail: dict[str, Any], actor: str = audit.MACHINE) -> None:
-        self._seq += 1
-        self._hash = audit.event_hash(self._hash, self._ticket_id, self._seq, at, actor, action, detail)
+        self.count += 1
+        self._hash = audit.event_hash(self._hash, self._ticket_id, self.count, at, actor, action, detail)
         self._writer._add(
             Event,
             ticket_id=self._ticket_id,
-            seq=self._seq,
+            seq=self.count,
             at=at,
             actor=actor,
             action=action,

@@ -1,0 +1,1 @@
+"""Benchmarks. Each prints what it measured; docs/performance.md keeps the latest figures."""

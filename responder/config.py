@@ -1,8 +1,8 @@
 """config.toml and environment overrides as typed settings.
 
 Every key can be overridden by `RESPONDER_SECTION__KEY` (for a mailbox: `RESPONDER_MAILBOXES__NAME__IMAP__HOST`).
-Paths are relative to the folder of config.toml. Secrets never stand in config.toml: a password comes from a file
-or an environment variable that config.toml names.
+Paths are relative to the folder of config.toml. Secrets never stand in config.toml: a password comes from a file,
+an environment variable or a systemd credential that config.toml names, or OAuth 2 takes its place.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -21,7 +22,9 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -35,6 +38,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from responder.errors import ConfigError
 from responder.paths import shipped
+from responder.secret import Secret
 
 ENV_PREFIX = "RESPONDER_"
 
@@ -49,6 +53,75 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
+CredentialName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]{0,200})?$")]
+"""A name of systemd's LoadCredential=, which is a file name; "" for none."""
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def _one_of(**given: object) -> None:
+    if len(names := [name for name, value in given.items() if value]) > 1:
+        raise ValueError(f"give {names[0]} or {names[1]}, not both")
+
+
+class OAuth2(_Section):
+    """How a mailbox gets tokens to sign in with (RFC 6749) in place of a password; `responder login` gets the first."""
+
+    provider: Literal["google", "microsoft", "custom"]
+    client_id: str = Field(min_length=1)
+    client_secret_file: RelativePath | None = None
+    client_secret_env: str = ""
+    client_secret_credential: CredentialName = ""
+    tenant: str = Field(default="organizations", pattern=r"^[A-Za-z0-9.-]+$")  # Microsoft's directory
+    scopes: tuple[str, ...] = ()  # (): what the provider wants for IMAP and SMTP
+    token_file: RelativePath | None = None  # None: oauth2/NAME.json in state.directory
+    authorization_url: str = ""  # "": the provider's; the same for the two below
+    token_url: str = ""
+    device_url: str = ""
+    _mailbox: str = PrivateAttr("")
+
+    @field_validator("authorization_url", "token_url", "device_url")
+    @classmethod
+    def _tokens_travel_over_tls(cls, value: str) -> str:
+        if value:
+            parts = urlsplit(value)
+            if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname == "127.0.0.1"):
+                raise ValueError("must start with https:// (http:// is allowed for 127.0.0.1 only)")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        _one_of(
+            client_secret_file=self.client_secret_file,
+            client_secret_env=self.client_secret_env,
+            client_secret_credential=self.client_secret_credential,
+        )
+        if self.provider == "custom" and not (self.authorization_url and self.token_url and self.scopes):
+            raise ValueError('provider = "custom" needs authorization_url, token_url and scopes')
+        return self
+
+    @property
+    def mailbox(self) -> str:
+        """Name of the mailbox that these settings are for."""
+        return self._mailbox
+
+    @property
+    def client_secret(self) -> Secret:
+        return Secret(
+            f"client secret of mailbox {self.mailbox}",
+            self.client_secret_file,
+            self.client_secret_env,
+            self.client_secret_credential,
+        )
+
+    def of(self, mailbox: str, state_directory: Path) -> OAuth2:
+        """These settings as `mailbox` uses them."""
+        default = state_directory / "oauth2" / f"{mailbox}.json"
+        own = self.model_copy(update={"token_file": self.token_file or default})
+        own._mailbox = mailbox
+        return own
+
+
 class Server(_Section):
     """One IMAP or SMTP server and how to sign in to it."""
 
@@ -58,33 +131,46 @@ class Server(_Section):
     username: str = ""
     password_file: RelativePath | None = None
     password_env: str = ""
+    password_credential: CredentialName = ""
     timeout_seconds: float = Field(default=60, gt=0)
+    _oauth2: OAuth2 | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _plain_text_stays_on_this_machine(self) -> Self:
-        if self.security == "none" and self.host not in {"127.0.0.1", "::1", "localhost"}:
+        if self.security == "none" and self.host not in LOOPBACK_HOSTS:
             raise ValueError(f'security = "none" is allowed for a loopback host only, not for {self.host}')
-        if self.password_file is not None and self.password_env:
-            raise ValueError("give password_file or password_env, not both")
+        _one_of(
+            password_file=self.password_file,
+            password_env=self.password_env,
+            password_credential=self.password_credential,
+        )
         return self
+
+    @property
+    def oauth2(self) -> OAuth2 | None:
+        """How to get a token to sign in with; None: sign in with the password."""
+        return self._oauth2
+
+    def with_oauth2(self, oauth2: OAuth2) -> Self:
+        """This server, signed in to by token, unless it has a password of its own or wants no log-in at all."""
+        if not self.username or self.secret.given:
+            return self
+        own = self.model_copy()
+        own._oauth2 = oauth2
+        return own
+
+    @property
+    def secret(self) -> Secret:
+        return Secret(
+            f"password of {self.username} at {self.host}",
+            self.password_file,
+            self.password_env,
+            self.password_credential,
+        )
 
     def password(self) -> str:
         """Return the password; "" when none is configured. Raises ConfigError when it cannot be had."""
-        if self.password_env:
-            try:
-                return os.environ[self.password_env]
-            except KeyError:
-                raise ConfigError(
-                    f"password of {self.username} at {self.host}: environment variable {self.password_env} is not set"
-                ) from None
-        if self.password_file is not None:
-            try:
-                return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-            except OSError as error:
-                raise ConfigError(
-                    f"password of {self.username} at {self.host}: cannot read {self.password_file}: {error.strerror}"
-                ) from error
-        return ""
+        return self.secret.read()
 
 
 class ImapServer(Server):
@@ -133,6 +219,7 @@ class MailboxConfig(_Section):
     templates: RelativePath = Field(default_factory=lambda: shipped("templates"))
     imap: ImapServer
     smtp: SmtpServer
+    oauth2: OAuth2 | None = None
     folders: Folders = Folders()
 
     @field_validator("address", "aliases")
@@ -152,6 +239,14 @@ class MailboxConfig(_Section):
     @property
     def domain(self) -> str:
         return self.address.rpartition("@")[2]
+
+    def signing_in(self, name: str, state_directory: Path) -> MailboxConfig:
+        """This mailbox, called `name`, with its servers knowing whether a token signs in to them."""
+        if self.oauth2 is None:
+            return self
+        oauth2 = self.oauth2.of(name, state_directory)
+        servers = {"imap": self.imap.with_oauth2(oauth2), "smtp": self.smtp.with_oauth2(oauth2)}
+        return self.model_copy(update={"oauth2": oauth2, **servers})
 
 
 class State(_Section):
@@ -257,8 +352,8 @@ class Settings(BaseSettings):
         env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
     )
 
-    mailboxes: dict[str, MailboxConfig] = Field(min_length=1)
     state: State = Field(default_factory=State)
+    mailboxes: dict[str, MailboxConfig] = Field(min_length=1)  # after `state`, where their tokens are kept
     service: Service = Field(default_factory=Service)
     database: Database = Field(default_factory=Database)
     policy: Policy = Field(default_factory=Policy)
@@ -268,11 +363,15 @@ class Settings(BaseSettings):
 
     @field_validator("mailboxes")
     @classmethod
-    def _names_fit_environment_variables(cls, value: dict[str, MailboxConfig]) -> dict[str, MailboxConfig]:
+    def _names_fit_environment_variables(
+        cls, value: dict[str, MailboxConfig], info: ValidationInfo
+    ) -> dict[str, MailboxConfig]:
         for name in value:
             if not re.fullmatch(r"[a-z0-9_]{1,40}", name):
                 raise ValueError(f"mailbox name {name!r}: use lower-case letters, digits and _ only")
-        return value
+        # A `state` that is wrong is missing here; its own message is the one that counts.
+        directory = info.data["state"].directory if "state" in info.data else Path()
+        return {name: mailbox.signing_in(name, directory) for name, mailbox in value.items()}
 
     @property
     def own_addresses(self) -> frozenset[str]:

@@ -49,11 +49,15 @@ def explain(where: str, error: Exception) -> MailServerError:
     return MailServerError(f"{where}: {problem}")
 
 
-def refused_login(where: str, username: str, answer: str) -> LoginError:
+def refused_login(where: str, server: Server, answer: str) -> LoginError:
     """Return the LoginError for a refused sign-in; `answer` is the server's words, never the password."""
-    return LoginError(
-        f"{where}: log-in as {username!r} refused: {answer}; check username and password (or app password)"
-    )
+    remedy = "check username and password (or app password)"
+    if server.oauth2 is not None:
+        remedy = (
+            f"run `responder login {server.oauth2.mailbox}` and sign in as that user; "
+            "check that the provider allows the account this protocol"
+        )
+    return LoginError(f"{where}: log-in as {server.username!r} refused: {answer}; {remedy}")
 
 
 def one_line(value: object) -> str:

@@ -16,7 +16,7 @@ from imapclient.exceptions import LoginError as RefusedLogin
 
 from responder.config import ImapServer
 from responder.errors import MailServerError
-from responder.mail import connection
+from responder.mail import connection, oauth
 
 MAX_IDLE = 25 * 60  # seconds; IDLE is renewed well before the server's 29 minutes (rule 61, RFC 2177)
 LOGOUT_PATIENCE = 5  # seconds; nothing depends on the answer
@@ -97,6 +97,13 @@ class ImapConnection:
             return told + list(client.idle_done()[1])
 
     def _open(self) -> None:
+        if self._server.oauth2 is None:
+            self._open_with(self._password)
+        else:
+            oauth.signed_in(self._server.oauth2, self._open_with)
+
+    def _open_with(self, secret: str) -> None:
+        """Connect and sign in with the password or access token `secret`."""
         server = self._server
         try:
             client = IMAPClient(
@@ -114,7 +121,7 @@ class ImapConnection:
             client.normalise_times = False
             if server.security == "starttls":
                 client.starttls(connection.tls_context())
-            client.login(server.username, self._password)
+            self._sign_in(client, secret)
         except BaseException as error:
             with suppress(IMAPClientError, OSError):
                 client.shutdown()
@@ -123,11 +130,21 @@ class ImapConnection:
             raise self._not_signed_in(error) from error
         self._client = client
 
+    def _sign_in(self, client: IMAPClient, secret: str) -> None:
+        if self._server.oauth2 is None:
+            client.login(self._server.username, secret)
+        elif not client.has_capability("AUTH=XOAUTH2"):
+            raise MailServerError(f"{self._where}: offers no log-in with OAuth 2 (XOAUTH2)")
+        else:
+            # The token once; then an empty line for the challenge that only says what is wrong with it.
+            said = iter((oauth.xoauth2(self._server.username, secret),))
+            client.sasl_login("XOAUTH2", lambda _challenge: next(said, ""))
+
     def _not_signed_in(self, error: IMAPClientError | OSError) -> MailServerError:
         lost = isinstance(error.__context__, (imaplib.IMAP4.abort, OSError))
         if isinstance(error, RefusedLogin) and not lost and not _LATER.search(str(error)):
-            answer = connection.one_line(error).removeprefix("login failed: ")
-            return connection.refused_login(self._where, self._server.username, answer)
+            answer = re.sub("^(login|authenticate) failed: ", "", connection.one_line(error))
+            return connection.refused_login(self._where, self._server, answer)
         return connection.explain(self._where, error)
 
     @contextmanager

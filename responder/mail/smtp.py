@@ -7,6 +7,7 @@ lost after it is `uncertain` (rules 73 to 77).
 
 from __future__ import annotations
 
+import base64
 import re
 import smtplib
 import socket
@@ -18,7 +19,7 @@ from typing import Literal, Self
 
 from responder.config import SmtpServer
 from responder.errors import MailServerError, UnsendableMail
-from responder.mail import connection
+from responder.mail import connection, oauth
 from responder.mail.domains import wire_address
 
 Status = Literal["sent", "retry", "failed", "uncertain"]
@@ -150,7 +151,7 @@ class SmtpSession:
         assert result is not None
         if result.code in _NOT_SIGNED_IN and result.phase == "mail":
             self._drop()
-            raise connection.refused_login(self._where, self._server.username, result.message)
+            raise connection.refused_login(self._where, self._server, result.message)
         if result.code == 421 or result.status == "uncertain":
             self._drop()
         elif result.status != "sent":
@@ -186,12 +187,19 @@ class SmtpSession:
             self._client = None
 
     def _open(self) -> None:
+        if self._server.oauth2 is None:
+            self._open_with(self._password)
+        else:
+            oauth.signed_in(self._server.oauth2, self._open_with)
+
+    def _open_with(self, secret: str) -> None:
+        """Connect and sign in with the password or access token `secret`."""
         client = _Client(self._server, self._timeouts)
         self._served = 0
         try:
             client.connect(self._server.host, self._server.effective_port)
             client.begin()
-            self._sign_in(client)
+            self._sign_in(client, secret)
         except smtplib.SMTPResponseException as error:
             client.close()
             raise MailServerError(
@@ -207,20 +215,23 @@ class SmtpSession:
             raise
         self._client = client
 
-    def _sign_in(self, client: _Client) -> None:
+    def _sign_in(self, client: _Client, secret: str) -> None:
         if not self._server.username:
             return
         try:
-            client.login(self._server.username, self._password)
+            if self._server.oauth2 is None:
+                client.login(self._server.username, secret)
+            else:
+                client.xoauth2(self._server.username, secret)
         except smtplib.SMTPNotSupportedError:
             raise MailServerError(
-                f"{self._where}: offers no log-in; check port and security, or leave username empty"
+                f"{self._where}: offers no log-in of our kind; check port and security, or leave username empty"
             ) from None
         except smtplib.SMTPAuthenticationError as error:
             answer = f"{error.smtp_code} {connection.one_line(error.smtp_error)}"
             if 400 <= error.smtp_code < 500:
                 raise MailServerError(f"{self._where}: log-in is not possible at present: {answer}") from None
-            raise connection.refused_login(self._where, self._server.username, answer) from None
+            raise connection.refused_login(self._where, self._server, answer) from None
 
 
 class _Client(smtplib.SMTP):
@@ -262,6 +273,18 @@ class _Client(smtplib.SMTP):
                 )
             self.starttls(context=connection.tls_context())
             self.ehlo_or_helo_if_needed()
+
+    def xoauth2(self, username: str, access_token: str) -> None:
+        """Sign in with a token. Raises as `login` does."""
+        if "XOAUTH2" not in self.esmtp_features.get("auth", "").upper().split():
+            raise smtplib.SMTPNotSupportedError("XOAUTH2 is not offered")
+        response = base64.b64encode(oauth.xoauth2(username, access_token).encode()).decode("ascii")
+        code, answer = self.docmd("AUTH", f"XOAUTH2 {response}")
+        if code == 334:
+            # A challenge that only says what is wrong; the refusal itself follows an empty line.
+            code, answer = self.docmd("")
+        if code != 235:
+            raise smtplib.SMTPAuthenticationError(code, answer)
 
     def patience(self, seconds: float) -> None:
         """Wait at most `seconds` in each following read or write."""

@@ -240,6 +240,14 @@ class MailboxConfig(_Section):
     def domain(self) -> str:
         return self.address.rpartition("@")[2]
 
+    @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """The files that this mailbox's passwords and tokens are in; a change of one may mend a refused sign-in."""
+        kept = [self.imap.secret.path, self.smtp.secret.path]
+        if self.oauth2 is not None:
+            kept += [self.oauth2.client_secret.path, self.oauth2.token_file]
+        return tuple(path for path in kept if path is not None)
+
     def signing_in(self, name: str, state_directory: Path) -> MailboxConfig:
         """This mailbox, called `name`, with its servers knowing whether a token signs in to them."""
         if self.oauth2 is None:

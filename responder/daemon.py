@@ -21,6 +21,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from responder.config import Settings
 from responder.errors import ConfigError, LoginError, ResponderError, StoreError
 from responder.pipeline.round import OfficeRound, Rounds
+from responder.secret import versions
 from responder.tickets.database import Database
 
 log = structlog.get_logger("responder.daemon")
@@ -42,14 +43,22 @@ CLOCK_STEP_SECONDS = 5.0
 
 
 class Backoff:
-    """When a mailbox may be worked on again after failures: 1, 2, 4, then 8 intervals later, and a fifth of jitter."""
+    """When a mailbox may be worked on again after failures: 1, 2, 4, then 8 intervals later, and a fifth of jitter.
 
-    def __init__(self, interval: float) -> None:
+    `credentials` gives a value that differs once a person has put other credentials in place: that ends a wait for
+    refused ones.
+    """
+
+    def __init__(self, interval: float, credentials: Callable[[], object] = tuple) -> None:
         self._interval = interval
+        self._credentials = credentials
+        self._refused: object = None
         self._failures = 0
         self._until = 0.0
 
     def waiting(self) -> bool:
+        if self._refused is not None and self._credentials() != self._refused:
+            self.succeeded()
         return time.monotonic() < self._until
 
     def failed(self, error: Exception) -> None:
@@ -58,11 +67,12 @@ class Backoff:
         seconds = self._interval * min(2**self._failures, MAX_BACKOFF_ROUNDS)
         if isinstance(error, LoginError):
             seconds = max(seconds, LOGIN_SECONDS)
+            self._refused = self._credentials()
         self._failures += 1
         self._until = time.monotonic() + seconds * (1 + random.random() / 5)  # noqa: S311 - jitter, not a secret
 
     def succeeded(self) -> None:
-        self._failures, self._until = 0, 0.0
+        self._failures, self._until, self._refused = 0, 0.0, None
 
 
 class _MailboxJob:
@@ -78,7 +88,7 @@ class _MailboxJob:
     ) -> None:
         self._rounds = rounds
         self._name = name
-        self._backoff = Backoff(interval)
+        self._backoff = Backoff(interval, lambda: versions(rounds.offices[name].config.secret_files))
         self._stop = stop
         self._report = report
         self._everything_due = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,3 +56,14 @@ class Secret:
         if not secret:
             raise ConfigError(f"{self.what}: {self.path} is empty")
         return secret
+
+
+def versions(paths: Iterable[Path]) -> tuple[tuple[Path, int], ...]:
+    """Return each file with its time of change in ns since 1970, 0 when it is not there."""
+    found = []
+    for path in paths:
+        try:
+            found.append((path, path.stat().st_mtime_ns))
+        except OSError:
+            found.append((path, 0))
+    return tuple(found)

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from responder.cli import address, content, learning, mails, operate, quarantine, reliability, staff
+from responder.cli import address, content, learning, login, mails, operate, quarantine, reliability, staff
 from responder.errors import ResponderError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 operate.add_to(app)
+login.add_to(app)
 staff.add_to(app)
 mails.add_to(app)
 learning.add_to(app)

@@ -42,6 +42,16 @@ def test_refused_credentials_are_not_tried_again_for_an_hour(running: list[float
     assert waits(backoff, running) >= 3600
 
 
+def test_credentials_that_a_person_has_replaced_are_tried_at_once(running: list[float]) -> None:
+    """Rule 62: it is the refused ones that are not tried again."""
+    credentials = ["refused"]
+    backoff = Backoff(60, lambda: tuple(credentials))
+    backoff.failed(LoginError("refused"))
+    assert backoff.waiting()
+    credentials[0] = "fresh"
+    assert not backoff.waiting()
+
+
 def test_a_database_that_is_away_is_asked_at_every_round(running: list[float]) -> None:
     backoff = Backoff(60)
     backoff.failed(StoreError("away"))

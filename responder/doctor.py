@@ -12,6 +12,7 @@ from responder.config import MailboxConfig, Settings, load
 from responder.errors import ResponderError
 from responder.knowledge.finding import Severity
 from responder.knowledge.lint import lint
+from responder.mail import oauth
 from responder.mail.imap import ImapSession
 from responder.mail.smtp import SmtpSession
 from responder.pipeline.office import Office, read_key
@@ -39,6 +40,7 @@ def examine(path: Path, now: datetime) -> list[Finding]:
     found += _guarded("database", lambda: _database(settings))
     for name, mailbox in settings.mailboxes.items():
         found += _guarded(f"{name}: content", partial(_content, settings, name, mailbox, now))
+        found += _guarded(f"{name}: sign-in", partial(_sign_in, settings, name, mailbox, now))
         found += _guarded(f"{name}: IMAP", partial(_imap, name, mailbox))
         found += _guarded(f"{name}: SMTP", partial(_smtp, name, mailbox))
         if mailbox.authserv_id is None:
@@ -96,6 +98,27 @@ def _content(settings: Settings, name: str, mailbox: MailboxConfig, now: datetim
         text = f"never sent automatically until settled (`responder content lint`): {', '.join(blocked)}"
         found.append(Finding(f"{name}: content", "note", text))
     return found
+
+
+def _sign_in(settings: Settings, name: str, mailbox: MailboxConfig, now: datetime) -> Iterator[Finding]:
+    """What is kept on disk for signing in: readable by nobody else, and a token that can still be renewed."""
+    check = f"{name}: sign-in"
+    token_file = mailbox.oauth2.token_file if mailbox.oauth2 else None
+    for path in mailbox.secret_files:
+        if path.exists() and path.stat().st_mode & 0o077:
+            # Containers mount secrets readable; a token file is made by us, 0600.
+            state = "failed" if path == token_file else "note"
+            yield Finding(check, state, f"{path} can be read by others; run: chmod 600 {path}")
+    if mailbox.oauth2 is None:
+        return
+    token = oauth.present(mailbox.oauth2)
+    until = datetime.fromtimestamp(token.expires_at, settings.service.zone)
+    state = (
+        f"access token until {until:%Y-%m-%d %H:%M}" if until > now else "access token over, to be renewed"
+    )
+    yield Finding(
+        check, "ok", f"signed in by {mailbox.oauth2.provider}; {state}; scopes: {token.scope or '-'}"
+    )
 
 
 def _imap(name: str, mailbox: MailboxConfig) -> Iterator[Finding]:

@@ -103,6 +103,44 @@ def confirm(
         say(f"{directory / slug}: {fact} is confirmed")
 
 
+@app.command("import")
+def import_table(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The office's table, .xlsx or .csv.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    content: Directory = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Write topic folders here; without it nothing is written.")
+    ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Replace an answer.md that exists; the old one is kept beside it."),
+    ] = False,
+    sheet: Annotated[str, typer.Option(help="The sheet; default: the first with the table's headings.")] = "",
+    owner: Annotated[str, typer.Option(help="Who answers for the content.")] = "Pemilik konten",
+) -> None:
+    """Read the office's table, show what differs, and write topic folders with everything uncertain marked."""
+    from responder.knowledge import importing, table
+    from responder.knowledge.load import load_topics
+
+    rows = table.read(file, sheet)
+    topics = load_topics(_directories(config, content)[0])
+    proposals = importing.propose(rows, topics, owner, file.name, _today(config))
+    for one in proposals:
+        say(f"\n{one.row.line}: {one.row.title} -> {one.slug} ({one.state.value})")
+        for line in one.difference:
+            say(f"    {line}")
+        for line in one.uncertain:
+            say(f"  ? {line}")
+    if into is None:
+        say("\nNothing was written. `--into DIR` writes the new and changed topics there.")
+        return
+    for path in importing.write(proposals, into, replace=replace):
+        say(f"written: {path}")
+    say(
+        "Next: read every file, confirm each fact, write examples.txt for new topics, then `responder content lint`."
+    )
+
+
 def _offices(options: Settings) -> list[Office]:
     from responder.pipeline.office import offices
 

@@ -198,6 +198,16 @@ class Folders(_Section):
     sent: str = ""
 
 
+def _check_cron(value: str) -> None:
+    # Importing APScheduler takes longer than all the rest of reading a configuration.
+    from apscheduler.triggers.cron import CronTrigger
+
+    try:
+        CronTrigger.from_crontab(value, timezone="UTC")
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not a cron line: {error}") from None
+
+
 def _check_address(value: str) -> None:
     if not re.fullmatch(r"[^\s@<>\"]+@[^\s@<>\"]+", value):
         raise ValueError(f"{value!r} is not an email address")
@@ -322,16 +332,69 @@ class Policy(_Section):
 
 
 class Schedule(_Section):
-    """When jobs run: an interval in seconds, or a cron line in the service's time zone."""
+    """When jobs run: an interval in seconds, a cron line in the service's time zone, or "" for never."""
 
     poll: int | str = 60
+    idle: bool = True  # IMAP IDLE between the rounds, where the server has it (RFC 2177)
+    outbox: int | str = 2  # looks for approved replies whose undo window is over
+    filing: int | str = 60  # looks for replies to be filed in Sent again after a refusal
+    reconcile: int | str = 3600
+    alarms: int | str = 30
+    digest: int | str = "30 7 * * *"  # on working days only
+    links: int | str = "20 */6 * * *"
+    retention: int | str = "15 2 * * *"
+    backup: int | str = "45 1 * * *"
+    retrain: int | str = "0 3 * * *"
+    autonomy: int | str = "30 3 * * *"
+
+    @field_validator("*")
+    @classmethod
+    def _a_time(cls, value: int | str | bool, info: ValidationInfo) -> int | str | bool:
+        if isinstance(value, bool) or value == cls.model_fields[info.field_name or ""].default:
+            return value
+        if isinstance(value, int):
+            if value < 1:
+                raise ValueError("an interval is at least 1 second")
+        elif value:
+            _check_cron(value)
+        return value
 
     @field_validator("poll")
     @classmethod
-    def _positive(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and value < 1:
-            raise ValueError("an interval is at least 1 second")
+    def _always(cls, value: int | str) -> int | str:
+        if value == "":
+            raise ValueError("mail must be fetched: give an interval in seconds or a cron line")
         return value
+
+
+class Alarms(_Section):
+    """What people are told of, and by which way; see `upkeep/alarms.py`."""
+
+    urls_file: RelativePath | None = None  # one apprise address a line: they hold passwords
+    urls_env: str = ""
+    urls_credential: CredentialName = ""
+    digest: bool = True  # the daily summary goes the same way
+    poll_minutes: float = Field(default=15, gt=0)  # since the last good round of a mailbox
+    unsent_minutes: float = Field(default=30, gt=0)  # since a reply was due
+    unapproved_hours: float = Field(default=8, gt=0)  # working hours that a ticket waits for staff
+    disk_free_mb: int = Field(default=500, ge=0)
+    sign_in_days: float = Field(default=7, gt=0)  # before a sign-in ends for good, where that is known
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        _one_of(urls_file=self.urls_file, urls_env=self.urls_env, urls_credential=self.urls_credential)
+        return self
+
+    @property
+    def urls(self) -> Secret:
+        return Secret("addresses of [alarms]", self.urls_file, self.urls_env, self.urls_credential)
+
+
+class Links(_Section):
+    """Visits to the links of answers (rule 28a)."""
+
+    control_url: str = "https://example.com/"  # must answer before any link counts as failing
+    timeout_seconds: float = Field(default=15, gt=0, le=120)
 
 
 class Limits(_Section):
@@ -366,6 +429,8 @@ class Settings(BaseSettings):
     database: Database = Field(default_factory=Database)
     policy: Policy = Field(default_factory=Policy)
     schedule: Schedule = Field(default_factory=Schedule)
+    alarms: Alarms = Field(default_factory=Alarms)
+    links: Links = Field(default_factory=Links)
     limits: Limits = Field(default_factory=Limits)
     logging: Logging = Field(default_factory=Logging)
 

@@ -47,4 +47,5 @@ class LinkVisit(Base):
     visited_at: Mapped[datetime]
     works: Mapped[bool] = mapped_column(Boolean)
     failing_since: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(default=0)  # in a row
     outcome: Mapped[str] = mapped_column(default="")

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("visited_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("works", sa.Boolean(), nullable=False),
         sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("url"),
     )

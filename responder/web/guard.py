@@ -1,0 +1,135 @@
+"""What holds for every request before any page sees it, and for every response after.
+
+Host and Origin are ours, the body is of bounded size, and the browser is told to run and load nothing but our files.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from responder.config import LOOPBACK_HOSTS, Web
+
+API = "/api/"
+"""Requests below it bring a token in a header that no browser adds by itself, so their Origin says nothing."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+FRAME_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'self'"
+)
+"""For a mail's HTML: nothing runs, nothing loads, it may only be shown inside our own pages."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    # `no-referrer` would make browsers send "Origin: null" with our own forms (Fetch 3.1).
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
+}
+
+
+class _TooLarge(Exception):  # noqa: N818 - never leaves this module
+    """The body went over the limit while it was read."""
+
+
+class Guard:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, web: Web) -> None:
+        self._app = app
+        self._web = web
+        self._hosts = {urlsplit(web.base_url).netloc} if web.base_url else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if self._web.behind_proxy:
+            _believe_proxy(scope, headers)
+        send = self._with_headers(send)
+        if refusal := self._refusal(scope, headers):
+            status, words = refusal
+            await PlainTextResponse(words, status)(scope, receive, send)
+            return
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, self._bounded(receive), sending)
+        except _TooLarge:
+            if started:
+                raise
+            await PlainTextResponse("Permintaan terlalu besar.", 413)(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+        host = headers.get("host", "")
+        if not self._is_ours(host):
+            return 421, "Alamat ini tidak dilayani di sini."
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > self._web.body_bytes:
+            return 413, "Permintaan terlalu besar."
+        if scope["method"] in _SAFE_METHODS or scope["path"].startswith(API):
+            return None
+        if not self._from_our_pages(host, headers):
+            return 403, "Permintaan tidak berasal dari halaman ini."
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        if self._hosts is not None:
+            return host.lower() in self._hosts
+        return (urlsplit(f"//{host}").hostname or "") in {*LOOPBACK_HOSTS, self._web.host}
+
+    def _from_our_pages(self, host: str, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if origin is None:
+            return headers.get("sec-fetch-site") == "same-origin"
+        scheme = "https" if self._web.secure else "http"
+        return origin.lower() == f"{scheme}://{host}".lower()
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """Count what a body without Content-Length, or with a wrong one, really brings."""
+        left = self._web.body_bytes
+
+        async def bounded() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise _TooLarge
+            return message
+
+        return bounded
+
+    def _with_headers(self, send: Send) -> Send:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if self._web.secure:
+                    headers.setdefault("strict-transport-security", "max-age=31536000")
+            await send(message)
+
+        return sending
+
+
+def _believe_proxy(scope: Scope, headers: Headers) -> None:
+    """Take the client from the last address: the one that the proxy itself saw; earlier ones anybody can write."""
+    last = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    if last:
+        scope["client"] = (last[:64], 0)

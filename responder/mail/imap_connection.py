@@ -16,7 +16,7 @@ from imapclient.exceptions import LoginError as RefusedLogin
 
 from responder.config import ImapServer
 from responder.errors import MailServerError
-from responder.mail import connection, oauth
+from responder.mail import connection, ending, oauth
 
 MAX_IDLE = 25 * 60  # seconds; IDLE is renewed well before the server's 29 minutes (rule 61, RFC 2177)
 LOGOUT_PATIENCE = 5  # seconds; nothing depends on the answer
@@ -34,6 +34,7 @@ class ImapConnection:
         self._password = password
         self._where = connection.name_of("IMAP", server, server.effective_port)
         self._client: IMAPClient | None = None
+        ending.joined(self)
 
     def __enter__(self) -> Self:
         return self
@@ -53,6 +54,13 @@ class ImapConnection:
             client.logout()
         with suppress(IMAPClientError, OSError):
             client.shutdown()
+
+    def cut(self) -> None:
+        """End the connection under a thread that waits on it; see `ending`."""
+        client = self._client
+        if client is not None:
+            with suppress(IMAPClientError, OSError):
+                ending.cut(client.socket())
 
     @property
     def usable(self) -> bool:

@@ -19,7 +19,7 @@ from typing import Literal, Self
 
 from responder.config import SmtpServer
 from responder.errors import MailServerError, UnsendableMail
-from responder.mail import connection, oauth
+from responder.mail import connection, ending, oauth
 from responder.mail.domains import wire_address
 
 Status = Literal["sent", "retry", "failed", "uncertain"]
@@ -71,6 +71,7 @@ class SmtpSession:
         self._where = connection.name_of("SMTP", server, server.effective_port)
         self._client: _Client | None = None
         self._served = 0
+        ending.joined(self)
 
     @classmethod
     def connect(cls, server: SmtpServer, password: str, *, timeouts: Timeouts | None = None) -> Self:
@@ -99,8 +100,9 @@ class SmtpSession:
 
         `envelope_from` may be "" (the null sender). `before_data` is called directly before DATA (rule 78); what it
         raises ends the attempt with nothing sent and is raised again. Raises LoginError when the server refuses the
-        credentials, or wants some; every other outcome is a SendResult.
+        credentials, or wants some, MailServerError when this process is ending; every other outcome is a SendResult.
         """
+        ending.refuse_if_begun(self._where)
         try:
             sender = wire_address(envelope_from) if envelope_from else ""
             recipient = wire_address(recipient)
@@ -125,6 +127,12 @@ class SmtpSession:
                 client.patience(self._timeouts.quit)
                 client.quit()
             client.close()
+
+    def cut(self) -> None:
+        """End the connection under a thread that waits on it; see `ending`."""
+        client = self._client
+        if client is not None:
+            ending.cut(client.sock)
 
     def _attempt(
         self, sender: str, recipient: str, data: bytes, before_data: Callable[[], None] | None

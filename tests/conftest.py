@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,17 +12,13 @@ from responder.classifier.model import load_or_train
 from responder.paths import shipped
 from responder.tickets.database import Database
 from tests.faulty_smtp import FaultySmtp
+from tests.needs import needs
 from tests.postgres import Postgres
-from tests.servers import DOVECOT, Dovecot, MailDevel
+from tests.servers import Dovecot, MailDevel
 
 
 def require_dovecot() -> None:
-    """Skip without Dovecot; in CI that is an error, so that the tests cannot vanish unseen."""
-    if not DOVECOT.exists():
-        reason = f"{DOVECOT} is not installed (Debian package dovecot-imapd)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    needs("dovecot", "dovecot-imapd")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,18 @@ import sys
 
 import typer
 
-from responder.cli import address, content, learning, login, mails, operate, quarantine, reliability, staff
+from responder.cli import (
+    address,
+    content,
+    learning,
+    login,
+    mails,
+    operate,
+    quarantine,
+    reliability,
+    staff,
+    users,
+)
 from responder.errors import ResponderError
 
 app = typer.Typer(
@@ -28,6 +39,8 @@ reliability.add_to(app)
 app.add_typer(content.app, name="content")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(address.app, name="address")
+app.add_typer(users.app, name="user")
+app.command()(users.web)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 from responder.errors import Refused
 from responder.replies.render import unconfirmed_markers
 from responder.tickets import audit, lifecycle
-from responder.tickets.status import ReplyStatus, TicketStatus
+from responder.tickets.status import ReplyKind, ReplyStatus, TicketStatus
 
 
 def approve(
@@ -44,11 +44,11 @@ def approve(
         raise Refused(f"draft of ticket {row.ticket_id} was decided by somebody else in the meantime")
     lifecycle.unwant_copy(connection, reply_id)
     lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.ANSWERED, now, reason="")
-    edited = row.version > 1
+    written = "edited" if row.version > 1 else "approved"
     lifecycle.decide_verdict(
         connection,
         row.message_id,
-        decision="edited" if edited else "approved",
+        decision="by_hand" if row.kind is ReplyKind.MANUAL else written,
         topics=row.topics,
         manner=manner,
         actor=actor,

@@ -131,10 +131,13 @@ def decide_verdict(
     actor: str,
     now: datetime,
 ) -> None:
-    """Write beside the prediction what staff decided; a later decision on the same mail replaces an earlier."""
+    """Write beside the prediction what staff decided; a later decision on the same mail replaces an earlier.
+
+    What was chosen in a blind audit stands: whatever follows was decided with our topic in view.
+    """
     connection.execute(
         update(StaffVerdict)
-        .where(StaffVerdict.message_id == message_id)
+        .where(StaffVerdict.message_id == message_id, StaffVerdict.manner != "audit")
         .values(
             decision=decision, decided_topics=list(topics), manner=manner, decided_by=actor, decided_at=now
         )

@@ -1,0 +1,85 @@
+"""Personal numbers and passwords in a text: found, and put out of sight.
+
+What people write to a helpdesk holds identity numbers (NIK, 16 digits), tax numbers (NPWP, 15 digits, or the NIK since
+2024), telephone numbers, and passwords that nobody asked for. Pages, logs and training text do without them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+
+
+class Personal(StrEnum):
+    """What a span holds; the value is the word that stands in its place."""
+
+    NIK = "NIK"  # also a tax number in its form of 16 digits, which is the NIK
+    NPWP = "NPWP"
+    PHONE = "telepon"
+    PASSWORD = "sandi"  # noqa: S105 - the word that is shown, not a password
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """`text[start:end]` is personal."""
+
+    start: int
+    end: int
+    kind: Personal
+
+
+_NIK = re.compile(
+    r"(?<!\d)(?:\d{16}|\d{4}(?:[ .-]\d{4}){3}|\d{6}[ .-]\d{6}[ .-]\d{4})(?!\d)",
+)
+_NPWP = re.compile(r"(?<!\d)(?:\d{15}|\d{2}[ .]?\d{3}[ .]?\d{3}[ .]?\d[-. ]?\d{3}[. ]?\d{3})(?!\d)")
+# Mobile numbers begin with 08 or +62 8; of others the area code is set apart, so that dates and codes are none.
+_PHONE = re.compile(
+    r"(?<![\d.])(?:"
+    r"(?:\+?62[ .-]?|0)8\d{1,2}(?:[ .-]?\d){5,9}"
+    r"|\((?:\+?62[ -]?|0)\d{2,3}\)[ -]?\d(?:[ .-]?\d){4,8}"
+    r"|(?:\+62[ -]?|0)[2-79]\d{1,2}[ -]\d{3,4}(?:[ -]?\d){2,5}"
+    r"|0[2-79]\d{7,10}"
+    r")(?!\d)"
+)
+_PASSWORD = re.compile(
+    r"\b(?:pass?words?|passwd|pwd|pw|pass|kata ?sandi|sandi|pin|otp)(?:nya)?"
+    r"(?: (?:baru|lama|saya|kami|akun|lpse|spse|sikap|email|login)){0,3}"
+    r"[ \t]*(?:[:=]|\b(?:adalah|yaitu|ialah|is)\b)[ \t]*(?P<value>[^\s,;]{3,80})",
+    re.IGNORECASE,
+)
+
+
+def find(text: str) -> tuple[Span, ...]:
+    """Return the personal spans of `text`, in order, none overlapping another."""
+    found: list[Span] = []
+    end = 0
+    for span in sorted(_candidates(text), key=lambda one: (one.start, -one.end)):
+        if span.start >= end:
+            found.append(span)
+            end = span.end
+    return tuple(found)
+
+
+def mask(text: str) -> str:
+    """Return `text` with "[NIK]", "[NPWP]", "[telepon]" or "[sandi]" in place of each personal span."""
+    parts: list[str] = []
+    start = 0
+    for span in find(text):
+        parts += [text[start : span.start], f"[{span.kind.value}]"]
+        start = span.end
+    return "".join([*parts, text[start:]])
+
+
+def _candidates(text: str) -> Iterator[Span]:
+    numbers = chain(
+        ((Personal.NIK, match) for match in _NIK.finditer(text)),
+        ((Personal.NPWP, match) for match in _NPWP.finditer(text)),
+        ((Personal.PHONE, match) for match in _PHONE.finditer(text)),
+    )
+    for kind, match in numbers:
+        yield Span(match.start(), match.end(), kind)
+    for match in _PASSWORD.finditer(text):
+        yield Span(match.start("value"), match.end("value"), Personal.PASSWORD)

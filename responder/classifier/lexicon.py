@@ -87,6 +87,10 @@ class _Phrases:
             if len(phrase) == 2 or tuple(forms[index : index + len(phrase)]) == phrase
         ] + alone
 
+    def any(self, forms: Sequence[str]) -> bool:
+        """Tell whether an entry may start at one of `forms`."""
+        return not self._entries.keys().isdisjoint(forms)
+
     def find(self, forms: Sequence[str], tokens: Sequence[Token]) -> dict[str, str]:
         """Return every value whose phrase occurs in `forms`, with the written words of its first occurrence."""
         found: dict[str, str] = {}
@@ -127,6 +131,7 @@ class Lexicon:
         self._known: frozenset[str] = frozenset()
         self._plain = lru_cache(maxsize=_CACHE)(self._plain_word)
         self._norm = lru_cache(maxsize=_CACHE)(self._normalise_word)
+        self._token = lru_cache(maxsize=_CACHE)(self._word)
         self._candidates = lru_cache(maxsize=_LONGEST_REPAIRED)(self._words_near)
         self._phrases = _Phrases(
             (tokens, value) for text, value in phrases if len(tokens := self._words(text)) > 1
@@ -156,6 +161,7 @@ class Lexicon:
         self._candidates.cache_clear()
         self._plain.cache_clear()
         self._norm.cache_clear()
+        self._token.cache_clear()
 
     def label(self, concept: str) -> str:
         """Return the Indonesian label of a concept key."""
@@ -180,20 +186,26 @@ class Lexicon:
 
     def tokens(self, sentence: str) -> list[Token]:
         """Normalise one sentence: spelling, region, English, stem, then phrases to one token."""
-        written = split(sentence)
-        norms = [self._norm(word) for word in written]
+        words = [self._token(word) for word in split(sentence)]
+        norms = [word.norm for word in words]
+        if not self._phrases.any(norms):
+            return words
         result: list[Token] = []
         index = 0
         while index < len(norms):
             phrases = self._phrases.at(norms, index)
             if phrases:
                 length, norm = phrases[0]
-                result.append(Token(norm, " ".join(written[index : index + length]), norm))
+                written = " ".join(word.written for word in words[index : index + length])
+                result.append(Token(norm, written, norm))
                 index += length
             else:
-                result.append(Token(norms[index], written[index], self._plain(written[index])))
+                result.append(words[index])
                 index += 1
         return result
+
+    def _word(self, word: str) -> Token:
+        return Token(self._norm(word), word, self._plain(word))
 
     def _words(self, text: str) -> tuple[str, ...]:
         return tuple(self._norm(word) for word in split(text))
@@ -221,11 +233,12 @@ class Lexicon:
 
     def _words_near(self, length: int) -> list[str]:
         """Return the words whose length alone does not rule out a ratio of `_REPAIR_RATIO`."""
-        # The ratio is 200 x common letters / both lengths, and the shorter word bounds the common letters.
+        # The ratio is 200 x common letters / both lengths. The shorter word bounds the common letters; of two
+        # words of one length, and not the same, at least one letter is not common.
         return [
             word
             for word in self._repairable
-            if 200 * min(length, len(word)) >= _REPAIR_RATIO * (length + len(word))
+            if 200 * (min(length, len(word)) - (length == len(word))) >= _REPAIR_RATIO * (length + len(word))
         ]
 
 

@@ -24,7 +24,7 @@ from responder.classifier.trust import Scores, also_inputs, lead_inputs, score
 from responder.classifier.vectors import Floats, Vectorizer
 from responder.errors import ModelError
 
-FORMAT = 2
+FORMAT = 3
 FILE_NAME = "model.npz"
 _BATCH = 64  # mails scored at once: large enough for numpy, small enough to stay in the cache
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from responder.classifier.vectors import Floats, Ints, Sparse
+from responder.classifier.vectors import Floats, Ints, Sparse, ranges
 
 _CLOSEST = 5  # one text alone may be a fluke, or mislabelled
 
@@ -35,9 +35,7 @@ class Neighbours:
         """Return (mails, texts): cosines."""
         texts = len(self.labels)
         sizes = self.starts[mails.columns + 1] - self.starts[mails.columns]
-        entry = np.repeat(np.arange(len(sizes)), sizes)
-        offset = np.arange(len(entry)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        posting = self.starts[mails.columns][entry] + offset
+        posting, entry = ranges(self.starts[mails.columns], sizes)
         keys = mails.rows[entry] * texts + self.rows[posting]
         products = mails.values[entry] * self.values[posting]
         summed = np.bincount(keys, weights=products, minlength=mails.height * texts)

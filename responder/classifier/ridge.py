@@ -1,8 +1,8 @@
-"""The linear layer: ridge regression of the classes on a mail's vector, with exact out-of-fold weights.
+"""The linear layer: ridge regression of the classes on a mail's vector, as a whole and without each writer.
 
-Least squares has what logistic regression lacks: from one factorisation of the Gram matrix the weights without any
-group of rows follow in closed form. So every example is judged by weights that never saw its writer, at the price of
-a single fit.
+Every example is judged by weights that never saw its writer, so there are as many regressions as writers and one more.
+They are solved together in the dual, by conjugate gradients: what costs is one sparse product for all of them in
+every step, and time grows with the number of texts where a factorisation grows with its cube.
 """
 
 from __future__ import annotations
@@ -13,13 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, sparse
 
+from responder.classifier.corpus import matrix_of
 from responder.classifier.vectors import Floats, Sparse
 
 PENALTY = 0.1  # 0.03 to 1 is flat in leave-one-writer-out
 
-# A sparse product costs the square of a column's length: longer columns are multiplied dense.
-_LONG_COLUMN = 250  # rows
-_BLOCK = 512  # rows of the sparse product made at once; what is above the diagonal is never made
+# The preconditioner knows the Gram matrix from this many of its rows; what they leave over has eigenvalues of about
+# `_REST`. More rows save steps and cost as much in making.
+_LANDMARKS = 400
+_REST = 0.4
+_JITTER = 1e-3  # keeps landmarks that are alike from making their Gram matrix singular
+
+# Error of the weights beside weights of zero. What only judges examples may be rougher than what judges mails.
+_EXACT, _ROUGH = 1e-3, 1e-2
+_STEPS = 100  # rounding alone may keep a tiny problem from its tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,57 +45,87 @@ def fit(
     folds: Sequence[str],
     penalty: float = PENALTY,
 ) -> Fit:
-    """Fit `targets` (rows x classes, +1 and -1) with a weight per row; `folds` names the fold of each row.
-
-    With K the Gram matrix plus penalty and L its Cholesky factor, the dual weights are K⁻¹ targets. Those without
-    fold F follow by taking K⁻¹[:, F] (K⁻¹[F, F])⁻¹ dual[F] off them. Only L⁻¹ is ever made, a triangle, not K⁻¹.
-    """
-    order = np.argsort(np.array(folds), kind="stable")  # each fold in one piece
-    matrix, names = matrix_of(rows, width)[order], np.array(folds)[order]
-    gram = _gram(matrix)
-    gram[np.diag_indices(rows.height)] += penalty / importance[order]
-    factor = _inverse_factor(gram)
-    dual = factor.T @ (factor @ targets[order])
-    without: dict[str, Floats] = {}
-    for fold in sorted(set(folds)):
-        start, stop = np.searchsorted(names, fold), np.searchsorted(names, fold, side="right")
-        part = factor[start:, start:stop]
-        own = linalg.solve(part.T @ part, dual[start:stop], assume_a="pos", check_finite=False)
-        reduced = dual - factor[start:].T @ (part @ own)
-        reduced[start:stop] = 0
-        without[fold] = np.asarray(matrix.T @ reduced, dtype=np.float32)
-    return Fit(np.asarray(matrix.T @ dual, dtype=np.float32), without)
+    """Fit `targets` (rows x classes, +1 and -1) with a weight per row; `folds` names the fold of each row."""
+    matrix = matrix_of(rows, width)
+    systems = _Systems(matrix, penalty / importance)
+    whole = systems.solve(
+        np.ones((rows.height, 1), dtype=np.float32), targets, np.zeros_like(targets), _EXACT
+    )
+    names, members = np.unique(np.array(folds), return_inverse=True)
+    kept = (members[:, None] != np.arange(len(names))).astype(np.float32)
+    duals = systems.solve(kept, targets, whole, _ROUGH)
+    classes = targets.shape[1]
+    transposed = systems.transposed
+    return Fit(
+        transposed @ whole,
+        {
+            str(name): transposed @ np.ascontiguousarray(duals[:, i * classes : (i + 1) * classes])
+            for i, name in enumerate(names)
+        },
+    )
 
 
-def matrix_of(rows: Sparse, width: int) -> sparse.csr_matrix:
-    """Return `rows` as a SciPy matrix of `width` columns."""
-    ends = np.searchsorted(rows.rows, np.arange(rows.height + 1))
-    return sparse.csr_matrix((rows.values, rows.columns, ends), shape=(rows.height, width))
+class _Systems:
+    """(matrix x transpose + ridge) dual = targets, for all rows or with some left out."""
 
+    def __init__(self, matrix: sparse.csr_matrix, ridge: Floats) -> None:
+        self.matrix = matrix
+        self.transposed = matrix.T.tocsr()
+        self._ridge = ridge[:, None]
+        self._shift = np.float32(np.median(ridge) + _REST)
+        chosen = np.linspace(0, matrix.shape[0] - 1, min(_LANDMARKS, matrix.shape[0])).astype(np.int64)
+        landmarks = (matrix[chosen] @ self.transposed).toarray().T
+        corner = landmarks[chosen] + np.float32(_JITTER) * np.eye(len(chosen), dtype=np.float32)
+        lower = linalg.cholesky(corner, lower=True, check_finite=False)
+        # near x near transpose resembles the Gram matrix (Nystroem's approximation).
+        self._near: Floats = np.ascontiguousarray(
+            linalg.solve_triangular(lower, landmarks.T, lower=True, check_finite=False).T
+        )
 
-def product(left: sparse.csr_matrix, right: sparse.csr_matrix) -> Floats:
-    """Return left x right transpose."""
-    common = np.bincount(right.indices, minlength=right.shape[1]) > _LONG_COLUMN
-    dense = left[:, common].toarray() @ right[:, common].toarray().T
-    dense += (left[:, ~common] @ right[:, ~common].T).toarray()
-    return np.asarray(dense, dtype=np.float32)
+    def solve(self, kept: Floats, targets: Floats, start: Floats, tolerance: float) -> Floats:
+        """Return the duals (rows x systems * classes); `kept` (rows x systems) is 1 for the rows of each, else 0.
 
+        Stops once the weights are within `tolerance`, as a share of their own length.
+        """
+        systems, classes = kept.shape[1], targets.shape[1]
+        mask = np.repeat(kept, classes, axis=1)
+        wanted, dual = (mask * np.tile(item, (1, systems)) for item in (targets, start))
+        inverses = self._inverses(kept)
 
-def _gram(matrix: sparse.csr_matrix) -> Floats:
-    """Return matrix x transpose, the lower triangle only, in Fortran order."""
-    common = np.bincount(matrix.indices, minlength=matrix.shape[1]) > _LONG_COLUMN
-    dense, rest = matrix[:, common].toarray(), matrix[:, ~common]
-    gram: Floats = linalg.blas.ssyrk(1.0, dense.T, trans=1, lower=1)
-    for start in range(0, matrix.shape[0], _BLOCK):
-        block = slice(start, start + _BLOCK)
-        gram[start:, block] += (rest[start:] @ rest[block].T).toarray(order="F")
-    return gram
+        def times(vectors: Floats) -> Floats:
+            image: Floats = self.matrix @ (self.transposed @ vectors)
+            return mask * image + self._ridge * vectors
 
+        def nearly_solved(residual: Floats) -> Floats:
+            inner = (self._near.T @ residual).reshape(-1, systems, classes)
+            inner = np.concatenate([inverse @ inner[:, i] for i, inverse in enumerate(inverses)], axis=1)
+            nearest: Floats = (residual - mask * (self._near @ inner)) / self._shift
+            return nearest
 
-def _inverse_factor(gram: Floats) -> Floats:
-    """Return the inverse of the Cholesky factor of `gram` (lower triangle; overwritten)."""
-    factor, info = linalg.lapack.spotrf(gram, lower=1, overwrite_a=1, clean=1)
-    assert info == 0, "the penalty makes the Gram matrix positive definite"
-    inverse, info = linalg.lapack.strtri(factor, lower=1, overwrite_c=1)
-    assert info == 0
-    return np.asarray(inverse, dtype=np.float32)
+        def energy(left: Floats, right: Floats) -> Floats:
+            return np.asarray(np.einsum("ij,ij->j", left, right))
+
+        limit = tolerance**2 * energy(wanted, nearly_solved(wanted))
+        residual = wanted - times(dual)
+        direction = preconditioned = nearly_solved(residual)
+        size = energy(residual, preconditioned)
+        for _ in range(_STEPS):
+            if (size <= limit).all():
+                break
+            image = times(direction)
+            along = size / energy(direction, image)
+            dual += along * direction
+            residual -= along * image
+            preconditioned = nearly_solved(residual)
+            before, size = size, energy(residual, preconditioned)
+            direction = preconditioned + (size / before) * direction
+        return dual
+
+    def _inverses(self, kept: Floats) -> list[Floats]:
+        """Return for each system the inverse of its small matrix in Woodbury's formula for the preconditioner."""
+        whole = self._near.T @ self._near + self._shift * np.eye(self._near.shape[1], dtype=np.float32)
+        found = []
+        for column in kept.T:
+            left_out = self._near[column == 0]
+            found.append(linalg.inv(whole - left_out.T @ left_out, check_finite=False))
+        return found

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gc
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +14,16 @@ from threadpoolctl import threadpool_limits
 
 from responder.classifier import examples, ridge, words
 from responder.classifier.bounds import upper_bound
+from responder.classifier.corpus import Corpus
 from responder.classifier.decision import Outcome
+from responder.classifier.folds import Folds, Judged, Row
 from responder.classifier.labelled import LabelledText
 from responder.classifier.lexicon import Lexicon
 from responder.classifier.logistic import Array, Logistic, Regression
 from responder.classifier.model import FORMAT, Model, Thresholds, content_digest, decide
-from responder.classifier.neighbours import Neighbours, closeness
-from responder.classifier.trust import (
-    NEIGHBOUR_VIEW,
-    Scores,
-    Vectors,
-    also_inputs,
-    lead_inputs,
-    score_vectors,
-)
-from responder.classifier.vectors import Document, Floats, Ints, Sparse, Vectorizer
+from responder.classifier.neighbours import Neighbours
+from responder.classifier.trust import NEIGHBOUR_VIEW, also_inputs, lead_inputs
+from responder.classifier.vectors import Floats
 
 VERDICTS = "verdicts"  # the "writer" of texts that staff labelled
 
@@ -40,29 +34,7 @@ _DRAFT = 0.15
 _SECOND = 0.40
 # The error measured must meet the target, and the sample be large enough to exclude half as much again.
 _BOUND_SLACK = 1.5
-# Joins per writer: enough for eight numbers to be fitted, few beside the real texts.
-_JOINED_TOPICS = 150
-_JOINED_STAFF = 80
 _STEPS = 200  # candidates for the automatic threshold, from .5 to 1
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """An out-of-fold judgement: the scores of weights that never saw the writer."""
-
-    scores: Scores
-    topics: frozenset[int]  # right topics; empty = staff
-    writer: str
-    joined: bool  # made of two texts
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    document: Document
-    labels: tuple[str, ...]
-    writer: str
-    weight: float
-    columns: tuple[Ints, ...] = ()  # of the features of each sentence, once the features are chosen
 
 
 def train(
@@ -94,9 +66,9 @@ def _train(content: Path, labelled: Sequence[LabelledText], target_error: float,
     lexicon = words.load(content, repair=repair)
     topics = examples.topics(content)
     rows = _rows(content, lexicon, labelled)
-    vectorizer, columns = Vectorizer.fit([row.document for row in rows])
-    rows = [replace(row, columns=tuple(found)) for row, found in zip(rows, columns, strict=True)]
-    matrix = vectorizer.rows([vectorizer.document(row.columns) for row in rows])
+    corpus = Corpus.of([row.document for row in rows])
+    vectorizer = corpus.vectorizer
+    matrix = vectorizer.weighed(corpus.texts)
     targets = _targets(rows, topics)
     fitted = ridge.fit(
         matrix,
@@ -105,8 +77,8 @@ def _train(content: Path, labelled: Sequence[LabelledText], target_error: float,
         np.array([row.weight for row in rows], dtype=np.float32),
         [row.writer for row in rows],
     )
-    nearby, labels = vectorizer.part(matrix, NEIGHBOUR_VIEW), (targets > 0).astype(np.int8)
-    judged = out_of_fold(rows, topics, vectorizer, nearby, labels, fitted.without)
+    labels = (targets > 0).astype(np.int8)
+    judged = Folds(rows, corpus).judge(fitted.without, labels, topics)
     cues = tuple(sorted({cue for item in judged for cue in item.scores.cues}))
     lessons = _Lessons.of(judged, cues, len(topics))
     digest = content_digest(content)
@@ -118,7 +90,7 @@ def _train(content: Path, labelled: Sequence[LabelledText], target_error: float,
         lexicon=lexicon,
         vectorizer=vectorizer,
         weights=fitted.weights,
-        neighbours=Neighbours.of(nearby, vectorizer.width, labels),
+        neighbours=Neighbours.of(vectorizer.part(matrix, NEIGHBOUR_VIEW), vectorizer.width, labels),
         cues=cues,
         lead=lessons.lead.fit(),
         also=lessons.also.fit(),
@@ -126,9 +98,9 @@ def _train(content: Path, labelled: Sequence[LabelledText], target_error: float,
     )
 
 
-def _rows(content: Path, lexicon: Lexicon, labelled: Sequence[LabelledText]) -> list[_Row]:
+def _rows(content: Path, lexicon: Lexicon, labelled: Sequence[LabelledText]) -> list[Row]:
     rows = [
-        _Row(
+        Row(
             lexicon.sentences(example.subject, example.body),
             () if example.label == examples.STAFF else (example.label,),
             example.writer,
@@ -136,11 +108,11 @@ def _rows(content: Path, lexicon: Lexicon, labelled: Sequence[LabelledText]) -> 
         )
         for example in examples.read(content)
     ]
-    rows += [_Row(lexicon.sentences("", item.text), item.labels, VERDICTS, item.weight) for item in labelled]
+    rows += [Row(lexicon.sentences("", item.text), item.labels, VERDICTS, item.weight) for item in labelled]
     return [row for row in rows if row.document]
 
 
-def _targets(rows: Sequence[_Row], topics: Sequence[str]) -> Floats:
+def _targets(rows: Sequence[Row], topics: Sequence[str]) -> Floats:
     targets = np.full((len(rows), len(topics) + 1), -1, dtype=np.float32)
     for i, row in enumerate(rows):
         for label in row.labels:
@@ -148,59 +120,6 @@ def _targets(rows: Sequence[_Row], topics: Sequence[str]) -> Floats:
         if not row.labels:
             targets[i, -1] = 1
     return targets
-
-
-def out_of_fold(
-    rows: Sequence[_Row],
-    topics: Sequence[str],
-    vectorizer: Vectorizer,
-    nearby: Sparse,
-    labels: npt.NDArray[np.int8],
-    without: dict[str, Floats],
-) -> list[Judged]:
-    """Judge every text, and joins of two texts of one writer, by weights that never saw that writer.
-
-    `nearby`, `labels` (rows x classes): the rows as vectors whose likeness counts, and their classes.
-    """
-    judged: list[Judged] = []
-    texts = ridge.matrix_of(nearby, vectorizer.width)
-    for writer, weights in without.items():
-        own = [row for row in rows if row.writer == writer]
-        joined = _joins(own, random.Random(writer))  # noqa: S311 - a reproducible choice, not a secret
-        mails = [*own, *joined]
-        others = np.array([row.writer != writer for row in rows])
-        vectors = Vectors.of([row.document for row in mails], [row.columns for row in mails], vectorizer)
-        near = vectorizer.part(vectors.whole, NEIGHBOUR_VIEW)
-        similarity = ridge.product(ridge.matrix_of(near, vectorizer.width), texts[others])
-        scores = score_vectors(vectors, vectorizer, weights, closeness(similarity, labels[others]))
-        judged += [
-            Judged(item, frozenset(topics.index(label) for label in row.labels), writer, i >= len(own))
-            for i, (row, item) in enumerate(zip(mails, scores, strict=True))
-        ]
-    return judged
-
-
-def _joins(rows: Sequence[_Row], chance: random.Random) -> list[_Row]:
-    """Make mails of two topics, and mails of a topic and something for staff (which are for staff)."""
-    topical = [row for row in rows if row.labels]
-    staff = [row for row in rows if not row.labels]
-    joined: list[_Row] = []
-    if not topical:
-        return joined
-    for _ in range(_JOINED_TOPICS):
-        first, second = chance.choice(topical), chance.choice(topical)
-        if set(first.labels) != set(second.labels):
-            labels = tuple(sorted({*first.labels, *second.labels}))
-            joined.append(_join(first, second, labels))
-    for _ in range(_JOINED_STAFF if staff else 0):
-        first, second = chance.choice(topical), chance.choice(staff)
-        joined.append(_join(first, second, ()))
-    return joined
-
-
-def _join(first: _Row, second: _Row, labels: tuple[str, ...]) -> _Row:
-    document, columns = [*first.document, *second.document], (*first.columns, *second.columns)
-    return _Row(document, labels, first.writer, 1.0, columns)
 
 
 @dataclass(frozen=True, slots=True)

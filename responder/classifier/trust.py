@@ -16,7 +16,7 @@ import numpy as np
 from responder.classifier.lexicon import STOP_PREFIX
 from responder.classifier.logistic import Array
 from responder.classifier.neighbours import Neighbours
-from responder.classifier.vectors import Document, Floats, Ints, Sparse, Vectorizer
+from responder.classifier.vectors import Document, Floats, Ints, Vectorizer
 
 NEIGHBOUR_VIEW = "w"
 _CUES = ("h:", STOP_PREFIX)
@@ -35,25 +35,9 @@ class Scores:
     cues: frozenset[str]  # cues and stops found in any sentence
     words: int
 
-
-@dataclass(frozen=True, slots=True)
-class Vectors:
-    """Mails ready to be scored by any weights."""
-
-    documents: Sequence[Document]
-    whole: Sparse  # a row a mail
-    sentences: Sparse  # a row a sentence, of mails with more than one
-
     @classmethod
-    def of(
-        cls, documents: Sequence[Document], columns: Sequence[Sequence[Ints]], vectorizer: Vectorizer
-    ) -> Vectors:
-        """`columns`: what `vectorizer.sentence` returns for each sentence of the documents."""
-        return cls(
-            documents,
-            vectorizer.rows([vectorizer.document(sentences) for sentences in columns]),
-            vectorizer.rows([one for sentences in columns if len(sentences) > 1 for one in sentences]),
-        )
+    def of(cls, parts: Floats, sentences: Floats, near: Floats, cues: frozenset[str], words: int) -> Scores:
+        return cls(parts.sum(axis=0), sentences, parts, near, cues, words)
 
 
 def score(
@@ -61,37 +45,33 @@ def score(
 ) -> list[Scores]:
     """Score whole mails and each of their sentences."""
     columns = [[vectorizer.sentence(sentence) for sentence in document] for document in documents]
-    vectors = Vectors.of(documents, columns, vectorizer)
-    near = neighbours.closeness(vectorizer.part(vectors.whole, NEIGHBOUR_VIEW))
-    return score_vectors(vectors, vectorizer, weights, near)
-
-
-def score_vectors(vectors: Vectors, vectorizer: Vectorizer, weights: Floats, near: Floats) -> list[Scores]:
-    """Score mails by `weights`; `near` (mails, classes, 2) as from `Neighbours.closeness`."""
-    parts = vectorizer.by_view(vectors.whole, weights)
-    spoken = vectors.sentences.times(weights)
+    whole = vectorizer.rows([vectorizer.document(sentences) for sentences in columns])
+    parts = vectorizer.by_view(whole, weights)
+    near = neighbours.closeness(vectorizer.part(whole, NEIGHBOUR_VIEW))
+    several = [one for sentences in columns if len(sentences) > 1 for one in sentences]
+    spoken = vectorizer.rows(several).times(weights)
     found: list[Scores] = []
     start = 0
-    for index, document in enumerate(vectors.documents):
-        whole = parts[index].sum(axis=0)
-        count = len(document) if len(document) > 1 else 0
-        found.append(
-            Scores(
-                whole=whole,
-                sentences=spoken[start : start + count] if count else whole[None, :],
-                parts=parts[index],
-                near=near[index],
-                cues=frozenset(
-                    key
-                    for sentence in document
-                    for key in (*sentence.concepts, *sentence.stops)
-                    if key.startswith(_CUES)
-                ),
-                words=sum(len(sentence.tokens) for sentence in document),
-            )
-        )
-        start += count
+    for index, document in enumerate(documents):
+        stop = start + len(document)
+        if len(document) > 1:
+            said, start = spoken[start:stop], stop
+        else:
+            said = parts[index].sum(axis=0)[None, :]
+        found.append(Scores.of(parts[index], said, near[index], cues_of(document), words_of(document)))
     return found
+
+
+def cues_of(document: Document) -> frozenset[str]:
+    """Return the cues and stops found in any sentence."""
+    return frozenset(
+        key for sentence in document for key in (*sentence.concepts, *sentence.stops) if key.startswith(_CUES)
+    )
+
+
+def words_of(document: Document) -> int:
+    """Count the words."""
+    return sum(len(sentence.tokens) for sentence in document)
 
 
 def lead_inputs(scores: Sequence[Scores], cues: Sequence[str]) -> Array:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import count, pairwise
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +19,11 @@ Ints = npt.NDArray[np.int64]
 # normalised; letters catch what the word lists miss; concepts tell near misses apart.
 VIEW_SHARE = {"w": 0.4, "c": 0.35, "k": 0.25}
 _SHORTEST_NGRAM, _LONGEST_NGRAM = 3, 5
-_MIN_DOCUMENTS = 2  # a feature seen once cannot carry over to another mail
 
 
 @dataclass(frozen=True, slots=True)
 class Sparse:
-    """Rows of a sparse matrix: entries sorted by row, then column."""
+    """Rows of a sparse matrix: entries sorted by row, and within a row by view."""
 
     rows: Ints
     columns: Ints
@@ -74,63 +72,20 @@ def concept_features(concepts: Iterable[str]) -> list[str]:
     return keys + pairs
 
 
-class _Numbering:
-    """Numbers every feature when it is first met, before it is known which of them are kept."""
-
-    def __init__(self) -> None:
-        numbers = count()
-        self.tables: dict[str, dict[str, int]] = {view: defaultdict(numbers.__next__) for view in VIEW_SHARE}
-        self._ngrams: dict[str, Ints] = {}
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.tables.values()))
-
-    def sentence(self, sentence: Sentence) -> Ints:
-        names = sentence_features(sentence)
-        found = [self.tables[view][name] for view in ("w", "k") for name in names[view]]
-        return np.concatenate([np.array(found, dtype=np.int64), *map(self._letters, names["c"])])
-
-    def _letters(self, word: str) -> Ints:
-        if word not in self._ngrams:
-            table = self.tables["c"]
-            self._ngrams[word] = np.array([table[ngram] for ngram in letter_ngrams(word)], dtype=np.int64)
-        return self._ngrams[word]
-
-
-def _kept(columns: Ints) -> Ints:
-    return columns[columns >= 0]
+def ranges(starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
+    """Return the numbers start, start + 1, ... of every range, and which range each number belongs to."""
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    offset = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return starts[owner] + offset, owner
 
 
 @dataclass
 class Vectorizer:
-    """Feature names to columns, and their weights. Fitted once, then fixed."""
+    """Feature names to columns, and their weights."""
 
     columns: dict[str, dict[str, int]]  # view -> feature -> column
     idf: Floats
     _ngrams: dict[str, Ints] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def fit(cls, documents: Sequence[Document]) -> tuple[Vectorizer, list[list[Ints]]]:
-        """Choose the features that occur in at least two documents and weigh them by rarity.
-
-        Returns with the vectorizer what its `sentence` would return for every sentence of `documents`.
-        """
-        numbering = _Numbering()
-        numbered = [[numbering.sentence(sentence) for sentence in document] for document in documents]
-        distinct = [np.unique(cls.document(sentences)) for sentences in numbered]
-        counts = np.bincount(cls.document(distinct), minlength=numbering.size)
-        columns: dict[str, dict[str, int]] = {}
-        kept: list[int] = []
-        for view, table in numbering.tables.items():
-            names = sorted(name for name, number in table.items() if counts[number] >= _MIN_DOCUMENTS)
-            columns[view] = {name: len(kept) + i for i, name in enumerate(names)}
-            kept.extend(table[name] for name in names)
-        column_of = np.full(numbering.size, -1, dtype=np.int64)
-        column_of[kept] = np.arange(len(kept))
-        frequency = (1 + counts[kept].astype(np.float64)) / (1 + len(documents))
-        found = [[_kept(column_of[sentence]) for sentence in sentences] for sentences in numbered]
-        return cls(columns, (1 - np.log(frequency)).astype(np.float32)), found
 
     @property
     def width(self) -> int:
@@ -155,15 +110,30 @@ class Vectorizer:
         return np.concatenate([np.empty(0, dtype=np.int64), *sentences])
 
     def rows(self, documents: Sequence[Ints]) -> Sparse:
-        """Return sublinear term frequency x idf of each document's columns, each view scaled to its share."""
+        """Return one row for each document's columns."""
         sizes = [len(columns) for columns in documents]
-        keys = np.concatenate([np.empty(0, dtype=np.int64), *documents])
-        keys += np.repeat(np.arange(len(documents)), sizes) * self.width
-        distinct, counts = np.unique(keys, return_counts=True)
-        rows, columns = np.divmod(distinct, max(1, self.width))
-        values = (1 + np.log(counts)).astype(np.float32) * self.idf[columns]
-        self._scale(rows, columns, values, len(documents))
-        return Sparse(rows, columns, values, len(documents))
+        rows = np.repeat(np.arange(len(documents)), sizes)
+        return self.weighed(self.counted(rows, self.document(documents), len(documents)))
+
+    def counted(self, rows: Ints, columns: Ints, height: int) -> Sparse:
+        """Return how often each pair of a row and a column occurs."""
+        width = max(1, self.width)
+        distinct, counts = np.unique(rows * width + columns, return_counts=True)
+        row, column = np.divmod(distinct, width)
+        return Sparse(row, column, counts.astype(np.float32), height)
+
+    def weighed(self, counts: Sparse) -> Sparse:
+        """Return sublinear term frequency x idf, each view scaled to its share."""
+        values = (1 + np.log(counts.values)) * self.idf[counts.columns]
+        self._scale(counts.rows, counts.columns, values, counts.height)
+        return Sparse(counts.rows, counts.columns, values, counts.height)
+
+    def spans(self) -> dict[str, slice]:
+        """Return the columns of each view."""
+        ends = self._ends().tolist()
+        return {
+            view: slice(start, end) for view, start, end in zip(self.columns, [0, *ends], ends, strict=False)
+        }
 
     def part(self, rows: Sparse, view: str) -> Sparse:
         """Return the entries of one view only; its rows have the length of the view's share."""

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from responder.classifier import ridge
+from responder.classifier.corpus import matrix_of
+from responder.classifier.folds import product
 from responder.classifier.logistic import PENALTY, Regression
 from responder.classifier.neighbours import Neighbours, closeness
 from responder.classifier.vectors import Floats, Sparse
@@ -39,15 +41,24 @@ def test_weights_without_a_writer_are_those_of_a_fit_that_never_saw_him(dense: F
         [fold for fold in folds if fold != "b"],
     )
     assert set(whole.without) == {"a", "b", "c"}
-    np.testing.assert_allclose(whole.without["b"], alone.weights, atol=1e-4)
+    assert np.linalg.norm(whole.without["b"] - alone.weights) <= 0.02 * np.linalg.norm(alone.weights)
+
+
+def test_weights_of_all_texts_solve_the_normal_equations(dense: Floats) -> None:
+    targets = np.where(dense[:, :2] > 0.3, 1, -1).astype(np.float32)
+    importance = np.linspace(0.5, 1, ROWS, dtype=np.float32)
+    found = ridge.fit(sparse(dense), COLUMNS, targets, importance, ["a"] * (ROWS // 2) + ["b"] * (ROWS // 2))
+    weighted = dense.T * importance
+    expected = np.linalg.solve(weighted @ dense + ridge.PENALTY * np.eye(COLUMNS), weighted @ targets)
+    np.testing.assert_allclose(found.weights, expected, atol=2e-3)
 
 
 def test_nearest_texts_are_the_same_by_postings_and_by_matrix(dense: Floats) -> None:
     labels = (np.arange(ROWS)[:, None] % 2 == np.arange(2)).astype(np.int8)
     texts = Neighbours.of(sparse(dense), COLUMNS, labels)
-    matrix = ridge.matrix_of(sparse(dense), COLUMNS)
+    matrix = matrix_of(sparse(dense), COLUMNS)
     expected = texts.closeness(sparse(dense[:5]))
-    np.testing.assert_allclose(closeness(ridge.product(matrix[:5], matrix), labels), expected, atol=1e-5)
+    np.testing.assert_allclose(closeness(product(matrix[:5], matrix), labels), expected, atol=1e-5)
 
 
 def test_logistic_weights_leave_the_penalised_loss_without_slope(dense: Floats) -> None:

@@ -1,0 +1,152 @@
+"""Judging the training texts by weights that never saw their writer: what trust and thresholds are learnt from."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from responder.classifier.corpus import Corpus, matrix_of, rows_of
+from responder.classifier.neighbours import closeness
+from responder.classifier.trust import NEIGHBOUR_VIEW, Scores, cues_of, words_of
+from responder.classifier.vectors import Document, Floats, Sparse
+
+# Joins per writer: enough for eight numbers to be fitted, few beside the real texts.
+_JOINED_TOPICS = 150
+_JOINED_STAFF = 80
+# A sparse product costs the square of a column's length: longer columns are multiplied dense.
+_LONG_COLUMN = 250  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A training text, read."""
+
+    document: Document
+    labels: tuple[str, ...]  # topics, or () for staff
+    writer: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An out-of-fold judgement: the scores of weights that never saw the writer."""
+
+    scores: Scores
+    topics: frozenset[int]  # right topics; empty = staff
+    writer: str
+    joined: bool  # made of two texts
+
+
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    """A text, or two of one writer joined."""
+
+    rows: tuple[int, ...]
+    labels: tuple[str, ...]
+    writer: str
+
+
+class Folds:
+    """The training texts and joins of two of them, ready to be judged writer by writer."""
+
+    def __init__(self, rows: Sequence[Row], corpus: Corpus) -> None:
+        vectorizer = corpus.vectorizer
+        self._rows = rows
+        self._mails = _mails(rows)
+        width, self._spans = vectorizer.width, vectorizer.spans()
+        whole = matrix_of(vectorizer.weighed(_joined(corpus.texts, self._mails, width)), width)
+        self._views = [whole[:, span] for span in self._spans.values()]
+        self._near = whole[:, self._spans[NEIGHBOUR_VIEW]]
+        self._sentences = matrix_of(vectorizer.weighed(corpus.sentences), width)
+        sizes = np.array([len(row.document) for row in rows])
+        ends = np.cumsum(sizes)
+        self._places = [range(*place) for place in zip((ends - sizes).tolist(), ends.tolist(), strict=True)]
+        self._cues = [cues_of(row.document) for row in rows]
+        self._words = [words_of(row.document) for row in rows]
+
+    def judge(
+        self, without: dict[str, Floats], labels: npt.NDArray[np.int8], topics: Sequence[str]
+    ) -> list[Judged]:
+        """Judge every text and join by the weights `without` its writer, and by texts of other writers.
+
+        `labels` (rows x classes): 1 where a row belongs to a class, topics in their order and then staff.
+        """
+        writers = np.array([row.writer for row in self._rows])
+        judged: list[Judged] = []
+        for writer, weights in without.items():
+            own = [i for i, mail in enumerate(self._mails) if mail.writer == writer]
+            similar = product(self._near[own], self._near[: len(self._rows)])
+            near = closeness(similar, labels * (writers != writer)[:, None])
+            scores = self._scores(own, weights, near)
+            for i, found in zip(own, scores, strict=True):
+                mail = self._mails[i]
+                right = frozenset(topics.index(label) for label in mail.labels)
+                judged.append(Judged(found, right, writer, len(mail.rows) > 1))
+        return judged
+
+    def _scores(self, own: Sequence[int], weights: Floats, near: Floats) -> list[Scores]:
+        spans = self._spans.values()
+        parts = np.stack(
+            [view[own] @ weights[span] for view, span in zip(self._views, spans, strict=True)], axis=1
+        )
+        texts = sorted({row for i in own for row in self._mails[i].rows})
+        spoken = self._sentences[[i for text in texts for i in self._places[text]]] @ weights
+        ends = np.cumsum([len(self._places[text]) for text in texts]).tolist()
+        said_in = {text: spoken[start:end] for text, start, end in zip(texts, [0, *ends], ends, strict=False)}
+        found = []
+        for i, part, close in zip(own, parts, near, strict=True):
+            rows = self._mails[i].rows
+            said = np.concatenate([said_in[row] for row in rows])
+            cues = frozenset[str]().union(*(self._cues[row] for row in rows))
+            words = sum(self._words[row] for row in rows)
+            found.append(Scores.of(part, said, close, cues, words))
+        return found
+
+
+def _mails(rows: Sequence[Row]) -> list[_Mail]:
+    """Return every row as a mail, in order, then the joins."""
+    mails = [_Mail((i,), row.labels, row.writer) for i, row in enumerate(rows)]
+    for writer in sorted({row.writer for row in rows}):
+        own = [i for i, row in enumerate(rows) if row.writer == writer]
+        mails += _joins(rows, own, random.Random(writer))  # noqa: S311 - a reproducible choice, not a secret
+    return mails
+
+
+def _joins(rows: Sequence[Row], own: Sequence[int], chance: random.Random) -> list[_Mail]:
+    """Make mails of two topics, and mails of a topic and something for staff (which are for staff)."""
+    topical = [i for i in own if rows[i].labels]
+    staff = [i for i in own if not rows[i].labels]
+    joined: list[_Mail] = []
+    if not topical:
+        return joined
+    for _ in range(_JOINED_TOPICS):
+        first, second = chance.choice(topical), chance.choice(topical)
+        one, two = rows[first].labels, rows[second].labels
+        if set(one) != set(two):
+            joined.append(_Mail((first, second), tuple(sorted({*one, *two})), rows[first].writer))
+    for _ in range(_JOINED_STAFF if staff else 0):
+        first, second = chance.choice(topical), chance.choice(staff)
+        joined.append(_Mail((first, second), (), rows[first].writer))
+    return joined
+
+
+def _joined(counts: Sparse, mails: Sequence[_Mail], width: int) -> Sparse:
+    """Return the counts of every mail: those of its rows added up."""
+    chosen = [row for mail in mails for row in mail.rows]
+    sizes = [len(mail.rows) for mail in mails]
+    ones = np.ones(len(chosen), dtype=np.float32)
+    choice = Sparse(np.repeat(np.arange(len(mails)), sizes), np.array(chosen), ones, len(mails))
+    return rows_of(matrix_of(choice, counts.height) @ matrix_of(counts, width))
+
+
+def product(left: sparse.csr_matrix, right: sparse.csr_matrix) -> Floats:
+    """Return left x right transpose."""
+    common = np.bincount(right.indices, minlength=right.shape[1]) > _LONG_COLUMN
+    dense = left[:, common].toarray() @ right[:, common].toarray().T
+    dense += (left[:, ~common] @ right[:, ~common].T).toarray()
+    return np.asarray(dense, dtype=np.float32)

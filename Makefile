@@ -1,6 +1,7 @@
 # make demo          the whole service against a mail server of its own, with invented vendors (Ctrl-C ends it)
 # make demo ONCE=1   one pass, then exit 0
 # make test          lint, types, import direction and all tests
+# make bench         the whole pipeline measured against this machine's limits; N="100 1000" for fewer mails
 # make faults        the long fault run: over 200 kills, about 11 minutes; prints the table of docs/reliability.md
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 TESTS ?= tests
 
-.PHONY: demo test lint format fuzz faults clean
+.PHONY: demo test lint format fuzz faults bench clean
 
 demo: $(STAMP)
 	$(BIN)/responder demo $(if $(ONCE),--once) $(if $(MAILS),--mails $(MAILS))
@@ -35,6 +36,9 @@ fuzz: $(DEV_STAMP)
 faults: $(DEV_STAMP)
 	RESPONDER_FAULTS=long $(BIN)/python -m pytest tests/scenarios/test_killed_anywhere.py \
 		tests/scenarios/test_service_outlives_its_surroundings.py
+
+bench: $(DEV_STAMP)
+	PYTHONPATH=. $(BIN)/python bench/pipeline.py $(if $(JSON),--json $(JSON)) $(N)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import cast
 
 from responder.config import ImapServer
 from tests.servers import HOST, PASSWORD
@@ -64,7 +63,7 @@ def _fetch(server: ImapServer) -> None:
 
 def _parse(mails: Sequence[bytes]) -> None:
     for raw in mails:
-        mail = cast(EmailMessage, message_from_bytes(raw, policy=policy.default))
+        mail = message_from_bytes(raw, policy=policy.default)
         body = mail.get_body(("plain", "html"))
         if body is not None:
             body.get_content()

@@ -104,9 +104,8 @@ class _Writer:
     last: dict[Table, int] = field(default_factory=dict)  # highest id in use
 
     def start_after(self, connection: Connection) -> None:
-        for model in (Ticket, Message, Reply):
-            self.last[_table(model)] = connection.scalar(select(func.max(model.id))) or 0
-        for model in (StaffVerdict, Event):
+        models: tuple[Any, ...] = (Ticket, Message, Reply, StaffVerdict, Event)
+        for model in models:
             self.last[_table(model)] = connection.scalar(select(func.max(model.id))) or 0
         here = select(func.max(Message.uid)).where(Message.mailbox == self.mailbox)
         self.uid = connection.scalar(here) or 0
@@ -393,7 +392,7 @@ def _bulk(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) 
     columns = list(table.columns)
     binders = [column.type.dialect_impl(dialect).bind_processor(dialect) for column in columns]
     defaults = [_default(column) for column in columns]
-    values = (
+    values = [
         tuple(
             bind(value) if bind is not None else value
             for bind, value in zip(
@@ -403,14 +402,14 @@ def _bulk(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) 
             )
         )
         for row in rows
-    )
+    ]
     names = ", ".join(f'"{column.name}"' for column in columns)
-    cursor = connection.connection.cursor()
+    cursor: Any = connection.connection.cursor()
     if dialect.name == "sqlite":
         marks = ", ".join("?" * len(columns))
         cursor.executemany(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', values)
         return
-    with cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:  # type: ignore[attr-defined]
+    with cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
         for value in values:
             copy.write_row(value)
 

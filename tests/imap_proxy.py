@@ -93,6 +93,21 @@ class ImapProxy:
             action()
 
 
+class CountingProxy(ImapProxy):
+    """Also counts the octets that came from the server."""
+
+    def __init__(self, target: int) -> None:
+        super().__init__(target)
+        self.received = 0
+
+    def _back(self, client: socket.socket, server: socket.socket, waiting: dict[bytes, str]) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(1 << 18):
+                self.received += len(data)
+                client.sendall(data)
+        _end(client, server)
+
+
 def _end(*connections: socket.socket) -> None:
     for one in connections:
         with contextlib.suppress(OSError):

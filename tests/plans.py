@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, event, text
 
@@ -57,7 +58,7 @@ def walked(connection: Connection, statement: str, parameters: object) -> list[s
     if not re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", statement, re.IGNORECASE):
         return []
     sqlite = connection.dialect.name == "sqlite"
-    cursor = connection.connection.cursor()
+    cursor: Any = connection.connection.cursor()
     cursor.execute(f"{'EXPLAIN QUERY PLAN' if sqlite else 'EXPLAIN'} {statement}", parameters)
     if sqlite:
         # "SCAN t" also with USING INDEX reads all of it; a SCAN of a derived table or of constants does not.

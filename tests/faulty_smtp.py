@@ -63,10 +63,12 @@ class FaultySmtp:
         starttls: bool = False,
         certificate: tuple[Path, Path] | None = None,  # and its key; by default a self-made one
         delay: float = 0,
+        token_is_good: Callable[[str, str], bool] | None = None,
     ) -> None:
         self.extensions = extensions
         self.user = user  # "": no log-in is asked for
         self.delay = delay  # seconds before every answer
+        self.token_is_good = token_is_good  # asked with user and access token; None: XOAUTH2 is not offered
         self.connections = 0
         self.commands: list[str] = []  # as said, the verb in upper case
         self._mails: list[Accepted] = []
@@ -224,6 +226,8 @@ class _Dialogue:
                 self._lines.close()
                 self._socket = self._server.tls.wrap_socket(self._socket, server_side=True)
                 self._lines = self._socket.makefile("rb")
+            case "AUTH" if line.upper().startswith("AUTH XOAUTH2 "):
+                self._sign_in_by_token(line.split(" ")[2])
             case "AUTH":
                 good = base64.b64encode(f"\0{self._server.user}\0{PASSWORD}".encode()).decode()
                 self._answer(
@@ -245,6 +249,19 @@ class _Dialogue:
                 self._answer("rset", "250 2.0.0 ok")
             case _:
                 self._say("250 2.0.0 ok")
+
+    def _sign_in_by_token(self, response: str) -> None:
+        found = re.fullmatch(
+            r"user=([^\x01]*)\x01auth=Bearer ([^\x01]*)\x01\x01", base64.b64decode(response).decode()
+        )
+        check = self._server.token_is_good
+        if check is not None and found is not None and check(found[1], found[2]):
+            self._answer("auth", "235 2.7.0 ok")
+            return
+        # As Gmail: the reason in a challenge, which the client answers with an empty line.
+        self._say("334 " + base64.b64encode(b'{"status":"401","schemes":"bearer"}').decode())
+        assert self._lines.readline() == b"\r\n"
+        self._answer("auth", "535 5.7.8 Username and Password not accepted.")
 
     def _take_mail(self) -> None:
         cut = self._server.take_fault("body", self._recipient)
@@ -289,7 +306,7 @@ class _Dialogue:
         if self._server.tls is not None and not isinstance(self._socket, ssl.SSLSocket):
             lines.append("STARTTLS")
         if self._server.user:
-            lines.append("AUTH PLAIN")
+            lines.append("AUTH PLAIN" if self._server.token_is_good is None else "AUTH PLAIN XOAUTH2")
         return "\r\n".join(f"250{' ' if line == lines[-1] else '-'}{line}" for line in lines)
 
     def _say(self, text: str) -> None:

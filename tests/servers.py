@@ -98,6 +98,14 @@ service stats {{
 {tls}
 """
 _DOVECOT_TLS = "ssl = yes\nssl_cert = <{certificate}\nssl_key = <{key}\n"
+_DOVECOT_OAUTH2 = """\
+auth_mechanisms = plain login xoauth2 oauthbearer
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {tokens}
+}}
+"""
 
 
 def free_port() -> int:
@@ -215,7 +223,12 @@ class Dovecot(_Process):
     """Dovecot from Debian, configured for itself: Maildir, SPECIAL-USE, UIDPLUS, MOVE, IDLE; any user may log in."""
 
     def __init__(
-        self, users: tuple[str, ...] = ("lpse@contoh.go.id",), *, tls: bool = False, capability: str = ""
+        self,
+        users: tuple[str, ...] = ("lpse@contoh.go.id",),
+        *,
+        tls: bool = False,
+        capability: str = "",
+        tokeninfo: str = "",
     ) -> None:
         super().__init__()
         self.users = users
@@ -226,6 +239,7 @@ class Dovecot(_Process):
         self.directory.chmod(0o755)
         self.certificate: Path | None = None
         self.capability = capability  # what it says it can; "": all it can
+        self.tokeninfo = tokeninfo  # where it asks whose a token is, which is appended; "": passwords only
 
     def __enter__(self) -> Self:
         (self.directory / "mail").mkdir()
@@ -253,6 +267,10 @@ class Dovecot(_Process):
         )
         if self.capability:
             conf += f"imap_capability = {self.capability}\n"
+        if self.tokeninfo:
+            tokens = self.directory / "oauth2.conf"
+            tokens.write_text(f"tokeninfo_url = {self.tokeninfo}\nusername_attribute = email\n")
+            conf += _DOVECOT_OAUTH2.format(tokens=tokens)
         (self.directory / "dovecot.conf").write_text(conf)
         self.start()
         return self

@@ -34,6 +34,9 @@ PATIENCE = 900.0
 SLOW_DOWN = 5.0
 """Seconds added to the interval at each `slow_down` (RFC 8628 3.5)."""
 
+POLL = 0.1
+"""Seconds until the listener notices that it is to end."""
+
 _DECLINED = frozenset({"access_denied", "authorization_declined"})  # the second is Microsoft's word
 _PAGE = """<!doctype html><html lang="id"><meta charset="utf-8"><title>Responder</title>
 <p>{text}</p></html>"""
@@ -60,7 +63,7 @@ def by_browser(
     proof, state = Proof.make(), secrets.token_urlsafe(24)
     with _listen(port, state) as listener:
         redirect = f"http://{provider_of(config).redirect_host}:{listener.server_port}"
-        thread = threading.Thread(target=listener.serve_forever, daemon=True)
+        thread = threading.Thread(target=listener.serve_forever, args=(POLL,), daemon=True)
         thread.start()
         try:
             show(authorization_url(config, redirect, state, proof, login_hint))

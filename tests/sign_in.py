@@ -13,7 +13,6 @@ from responder.mail.oauth_store import StoredToken
 from tests.token_server import TokenServer, visit
 
 ACCOUNT = "lpse@contoh.go.id"
-AGED = 600.0  # seconds; a token that is younger than a minute is not renewed because it was refused
 
 
 def settings(tokens: TokenServer, directory: Path, provider: str = "microsoft", **more: object) -> OAuth2:
@@ -54,7 +53,7 @@ def kept(config: OAuth2) -> StoredToken:
     return token
 
 
-def age(config: OAuth2, seconds: float = AGED) -> None:
+def age(config: OAuth2, seconds: float) -> None:
     """Have the stored token be `seconds` older."""
     assert config.token_file is not None
     token = kept(config)

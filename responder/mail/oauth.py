@@ -18,8 +18,9 @@ from responder.mail.oauth_store import StoredToken
 EXPIRY_MARGIN = 300.0
 """Seconds before its end that a token is renewed: longer than opening a connection takes, and than clocks drift."""
 
-RENEWAL_PAUSE = 60.0
-"""A token younger than this that a mail server refuses is not the reason: another one would be refused as well."""
+RENEWAL_PAUSE = 3600.0
+"""Seconds for which a token that took the place of a refused one, and is refused too, is not replaced again: then the
+token is not the reason, and the token server is left alone (rule 62)."""
 
 # RFC 6749 5.2 and OpenID Connect Core 3.1.2.6: only a person can end these.
 _NEEDS_PERSON = frozenset({"invalid_grant", "interaction_required", "login_required", "consent_required"})
@@ -50,7 +51,9 @@ def signed_in(config: OAuth2, attempt: Callable[[str], T], *, clock: Clock = tim
 
 
 def access_token(config: OAuth2, *, refused: str = "", clock: Clock = time.time) -> str:
-    """Return an access token that is good for some minutes; a renewed one in place of `refused`, unless that is new.
+    """Return an access token that is good for some minutes; a renewed one in place of one that a server `refused`.
+
+    `refused` itself is returned when it was given in place of a refused one within the last hour.
 
     Renewing is done by one thread of one process at a time; the others find its result. Raises as `signed_in` does.
     """
@@ -61,7 +64,7 @@ def access_token(config: OAuth2, *, refused: str = "", clock: Clock = time.time)
     with oauth_store.locked(path):
         token = present(config)
         if not _good(token, refused, clock()):
-            token = _renewed(config, token, clock)
+            token = _renewed(config, token, bool(refused), clock)
     return token.access_token
 
 
@@ -95,7 +98,7 @@ def needs_login(config: OAuth2, why: str) -> LoginError:
     return LoginError(f"mailbox {config.mailbox}: {why}; run `responder login {config.mailbox}`")
 
 
-def _renewed(config: OAuth2, token: StoredToken, clock: Clock) -> StoredToken:
+def _renewed(config: OAuth2, token: StoredToken, was_refused: bool, clock: Clock) -> StoredToken:
     with oauth_store.replacing(_path(config)) as put:
         try:
             grant = refresh(config, token.refresh_token)
@@ -106,7 +109,8 @@ def _renewed(config: OAuth2, token: StoredToken, clock: Clock) -> StoredToken:
             put(replace(token, refused=error.code))
             raise needs_login(config, f"signed out by the provider ({error})") from None
         renewed = _stored(config, grant, grant.refresh_token or token.refresh_token, clock())
-        put(renewed if renewed.scope else replace(renewed, scope=token.scope))
+        renewed = replace(renewed, scope=renewed.scope or token.scope, after_refusal=was_refused)
+        put(renewed)
     return renewed
 
 
@@ -126,7 +130,7 @@ def _stored(config: OAuth2, grant: Grant, refresh_token: str, now: float) -> Sto
 def _good(token: StoredToken, refused: str, now: float) -> bool:
     age, lifetime = now - token.obtained_at, token.expires_at - token.obtained_at
     if token.access_token == refused:
-        return 0 <= age < RENEWAL_PAUSE
+        return token.after_refusal and 0 <= age < RENEWAL_PAUSE
     # A clock that was set back makes no token live longer; a short-lived token is used for half its life.
     return -EXPIRY_MARGIN < age < lifetime - min(EXPIRY_MARGIN, lifetime / 2)
 

@@ -29,6 +29,7 @@ class StoredToken:
     obtained_at: float
     expires_at: float
     scope: str
+    after_refusal: bool = False  # whether the token before it was still good by its time, but refused
     refused: str = ""  # why the token server takes the refresh token no longer; a person must sign in
 
 
@@ -43,10 +44,9 @@ def read(path: Path) -> StoredToken | None:
         raise ConfigError(f"{path}: cannot read the token file: {error.strerror}") from error
     except (ValueError, TypeError):
         raise ConfigError(f"{path}: not a token file; run `responder login` again") from None
-    numbers = {"obtained_at", "expires_at"}
-    for one in fields(token):
-        if not isinstance(values.get(one.name, ""), (int, float) if one.name in numbers else str):
-            raise ConfigError(f"{path}: not a token file; run `responder login` again")
+    kinds: dict[str, tuple[type, ...]] = {"float": (int, float), "str": (str,), "bool": (bool,)}
+    if not all(isinstance(getattr(token, one.name), kinds[str(one.type)]) for one in fields(token)):
+        raise ConfigError(f"{path}: not a token file; run `responder login` again")
     return token
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 from responder.classifier import examples, reasons, words
 from responder.classifier.decision import Decision, Explanation, Outcome
 from responder.classifier.evidence import nearest_examples, topic_evidence
+from responder.classifier.labelled import LabelledText
 from responder.classifier.lexicon import Lexicon
 from responder.classifier.logistic import Array, Logistic
 from responder.classifier.neighbours import Neighbours
@@ -26,6 +27,7 @@ from responder.errors import ModelError
 
 FORMAT = 3
 FILE_NAME = "model.npz"
+TARGET_ERROR = 0.02  # share of wrong answers among the automatic ones
 _BATCH = 64  # mails scored at once: large enough for numpy, small enough to stay in the cache
 
 
@@ -212,19 +214,18 @@ def load(path: Path, content: Path) -> Model:
 
 def _assemble(header: dict[str, object], arrays: dict[str, np.ndarray], content: Path) -> Model:
     columns: dict[str, dict[str, int]] = {}
-    names = header["columns"]
-    assert isinstance(names, dict)
+    names, thresholds, topics = header["columns"], header["thresholds"], header["topics"]
+    if not (isinstance(names, dict) and isinstance(thresholds, dict) and isinstance(topics, list)):
+        raise TypeError("its header is not one of a model")
     start = 0
     for view, features in names.items():
         columns[view] = {name: start + i for i, name in enumerate(features)}
         start += len(features)
-    if start != len(arrays["idf"]) or start != len(arrays["weights"]):
+    if len(arrays["idf"]) != start or arrays["weights"].shape != (start, len(topics) + 1):
         raise ValueError("its parts do not fit together")
     lexicon = words.load(content)
-    thresholds = header["thresholds"]
-    assert isinstance(thresholds, dict)
     return Model(
-        topics=tuple(header["topics"]),  # type: ignore[arg-type]
+        topics=tuple(topics),
         version=str(header["version"]),
         digest=str(header["digest"]),
         thresholds=Thresholds(**thresholds),
@@ -248,15 +249,25 @@ def _logistic(arrays: dict[str, np.ndarray], name: str) -> Logistic:
     )
 
 
-def load_or_train(content: Path, cache_dir: Path) -> Model:
-    """Return the model of `content` from `cache_dir`, training and storing it when there is none that fits."""
-    path = cache_dir / FILE_NAME
+def load_or_train(
+    content: Path,
+    directory: Path,
+    labelled: Callable[[], Sequence[LabelledText]] = tuple,
+    target_error: float = TARGET_ERROR,
+    announce: Callable[[ModelError], object] = lambda _why: None,
+) -> Model:
+    """Return the model of `content` from `directory`, training and storing it when there is none that fits.
+
+    `labelled` gives what training learns from beside the content; `announce` is told why training is needed.
+    """
+    path = directory / FILE_NAME
     try:
         return load(path, content)
-    except ModelError:
+    except ModelError as error:
+        announce(error)
         # SciPy takes time and memory to load; scoring does without.
         from responder.classifier.train import train
 
-        model = train(content)
+        model = train(content, labelled(), target_error)
         model.save(path)
         return model

@@ -20,7 +20,7 @@ from responder.classifier.folds import Folds, Judged, Row
 from responder.classifier.labelled import LabelledText
 from responder.classifier.lexicon import Lexicon
 from responder.classifier.logistic import Array, Logistic, Regression
-from responder.classifier.model import FORMAT, Model, Thresholds, content_digest, decide
+from responder.classifier.model import FORMAT, TARGET_ERROR, Model, Thresholds, content_digest, decide
 from responder.classifier.neighbours import Neighbours
 from responder.classifier.trust import NEIGHBOUR_VIEW, also_inputs, lead_inputs
 from responder.classifier.vectors import Floats
@@ -38,7 +38,11 @@ _STEPS = 200  # candidates for the automatic threshold, from .5 to 1
 
 
 def train(
-    content: Path, labelled: Sequence[LabelledText] = (), target_error: float = 0.02, *, repair: bool = True
+    content: Path,
+    labelled: Sequence[LabelledText] = (),
+    target_error: float = TARGET_ERROR,
+    *,
+    repair: bool = True,
 ) -> Model:
     """Train on content/ and on texts labelled by staff. Same inputs, same model, bit for bit.
 

@@ -80,16 +80,18 @@ def explain(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Show why the newest mail of a ticket was decided as it was: words, likeliest topics, nearest examples."""
+    from responder.pipeline import learning
     from responder.pipeline.office import offices
     from responder.tickets import lifecycle
 
     options = settings(config)
-    with database(options) as store, store.read() as connection:
-        row = lifecycle.ticket(connection, ticket)
-        mails = [one for one in lifecycle.messages(connection, ticket) if one.kind == "person"]
-    if row is None or not mails:
-        raise Refused(f"there is no ticket {ticket} with a mail of a person")
-    classifier = offices(options, signing=False)[row.mailbox].classifier
+    with database(options) as store:
+        with store.read() as connection:
+            row = lifecycle.ticket(connection, ticket)
+            mails = [one for one in lifecycle.messages(connection, ticket) if one.kind == "person"]
+        if row is None or not mails:
+            raise Refused(f"there is no ticket {ticket} with a mail of a person")
+        classifier = offices(options, learning.source(store, now), signing=False)[row.mailbox].classifier
     mail = mails[-1]
     (decision,) = classifier.classify([(mail.subject, mail.new_text)])
     reasons = classifier.explain(mail.subject, mail.new_text)

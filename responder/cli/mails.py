@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from responder.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, now, say, say_json, settings
-from responder.errors import ConfigError, ResponderError
+from responder.errors import ConfigError, ModelError, ResponderError
 from responder.paths import shipped
 
 if TYPE_CHECKING:
     from responder.classifier.decision import Classifier
 
 ModelOption = Annotated[
-    Path | None, typer.Option("--content", help="The content whose examples train the classifier.")
+    Path | None,
+    typer.Option("--content", help="Decide by this content's examples and words; no mailbox is touched."),
 ]
 
 
@@ -49,8 +50,9 @@ def inspect(
     """Show what the machine sees in mails, and why it would or would not answer."""
     from responder.inspection import Inspector
 
-    content, setting = _live_setting(config, trust)
-    with Inspector(setting, lambda: _classifier(content, config), explain=explain) as inspector:
+    with Inspector(
+        _live_setting(config, trust), lambda: _classifier(config, None), explain=explain
+    ) as inspector:
         for row in inspector.inspect([Path(path) if path != "-" else None for path in paths]):
             if as_json:
                 say_json(row.as_json())
@@ -66,7 +68,7 @@ def classify(
     content: ModelOption = None,
 ) -> None:
     """Decide on the topics of each JSON line; one JSON line out for each in, in order."""
-    model = _classifier(content or _content(config), config)
+    model = _classifier(config, content)
     with _open(file) as lines:
         for batch in _batches(lines, 256):
             rows = [_json_row(line, number) for number, line in batch]
@@ -99,46 +101,43 @@ def evaluate(
 
     with _open(file) as lines:
         rows = [_json_row(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
-    report = evaluation.evaluate(_classifier(content or _content(config), config), rows)
+    report = evaluation.evaluate(_classifier(config, content), rows)
     say(report.text())
     if plots is not None:
         for path in evaluation.plots(report, plots):
             say(f"wrote {path}")
 
 
-def _content(config: Path) -> Path:
+def _classifier(config: Path, content: Path | None) -> Classifier:
+    """The model that decides in the first mailbox; of other `content`, or without one stored, a model made for now.
+
+    Only `train` and the service store the model of a mailbox: they know the verdicts of staff.
+    """
+    from responder.classifier.cache import cached
+
+    if content is not None:
+        return cached(content)
     if not config.exists() and config == DEFAULT_CONFIG:
-        return shipped("content")
-    return next(iter(settings(config).mailboxes.values())).content
+        return cached(shipped("content"))
+    from responder.classifier.model import load
+    from responder.pipeline.office import offices
 
-
-def _model_directory(config: Path) -> Path | None:
-    """Where the model of the first mailbox is kept; None without a configuration."""
-    if not config.exists():
-        return None
     options = settings(config)
-    return options.state.directory / "models" / next(iter(options.mailboxes))
+    office = next(iter(offices(options, signing=False).values()))
+    try:
+        return load(office.model_file, office.config.content)
+    except ModelError:
+        return cached(office.config.content, options.policy.target_error)
 
 
-def _classifier(content: Path, config: Path) -> Classifier:
-    cache = _model_directory(config)
-    if cache is None:
-        from responder.classifier.train import train as train_model
-
-        return train_model(content)
-    from responder.classifier.model import load_or_train
-
-    return load_or_train(content, cache)
-
-
-def _live_setting(config: Path, trust: bool) -> tuple[Path, Any]:
+def _live_setting(config: Path, trust: bool) -> Any:
     from responder.mail.message import Setting
 
     if not config.exists() and config == DEFAULT_CONFIG:
-        return shipped("content"), Setting(now=now(), trust=trust)
+        return Setting(now=now(), trust=trust)
     options = settings(config)
     mailbox = next(iter(options.mailboxes.values()))
-    return mailbox.content, Setting(
+    return Setting(
         own_addresses=options.own_addresses,
         authserv_id=mailbox.authserv_id,
         now=now(),

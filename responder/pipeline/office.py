@@ -15,7 +15,7 @@ import structlog
 from responder.classifier.decision import Classifier
 from responder.classifier.labelled import LabelledText
 from responder.config import MailboxConfig, Settings
-from responder.errors import ConfigError, ModelError
+from responder.errors import ConfigError
 from responder.knowledge.load import load_topics
 from responder.knowledge.topic import Topic
 from responder.replies.freeze import Letterhead
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("responder.office")
 
 KEY_BYTES = 32
-MODEL_FILE = "model.npz"
 
 
 @dataclass(frozen=True)
@@ -59,17 +58,21 @@ class Office:
 
     @cached_property
     def classifier(self) -> Classifier:
-        from responder.classifier.model import load
+        from responder.classifier.model import load_or_train
 
-        try:
-            return load(self.model_file, self.config.content)
-        except ModelError as error:
-            log.info("training the classifier", mailbox=self.name, why=str(error))
-            return self.train()
+        return load_or_train(
+            self.config.content,
+            self.model_file.parent,
+            self.labelled,
+            self.settings.policy.target_error,
+            lambda why: log.info("training the classifier", mailbox=self.name, why=str(why)),
+        )
 
     @property
     def model_file(self) -> Path:
-        return self.settings.state.directory / "models" / self.name / MODEL_FILE
+        from responder.classifier.model import FILE_NAME
+
+        return self.settings.state.directory / "models" / self.name / FILE_NAME
 
     def train(self) -> Model:
         """Train on content/ and on the verdicts of staff, and store the model."""

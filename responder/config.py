@@ -191,11 +191,16 @@ class SmtpServer(Server):
 
 
 class Folders(_Section):
-    """IMAP folder names; "" = found by SPECIAL-USE (RFC 6154), then by usual names."""
+    """IMAP folder names; "" = found by SPECIAL-USE (RFC 6154), then by usual names.
+
+    `approved` and `rejected` are made when they are named here and not there.
+    """
 
     inbox: str = "INBOX"
     drafts: str = ""
     sent: str = ""
+    approved: str = ""
+    rejected: str = ""
 
 
 def _check_cron(value: str) -> None:

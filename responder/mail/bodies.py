@@ -83,6 +83,12 @@ def read_parts(parts: Iterable[mime.Part], attachments: Sequence[Attachment]) ->
     return collector.content(_merge(texts))
 
 
+def is_attached(entity: mime.Entity, kind: str) -> bool:
+    """Whether a leaf of the type `kind` is an attachment and not a text to be read."""
+    attached = entity.disposition.value == "attachment" or (entity.filename and kind.startswith("text/"))
+    return kind not in _TEXT_TYPES or bool(attached)
+
+
 def flowed(part: mime.Part) -> str:
     """The format=flowed mode of a part: "" (fixed), "flowed", or "delsp"."""
     return _flow(parameters(first(part.headers, "content-type")).by_name)
@@ -116,11 +122,8 @@ class _Collector:
                 return []
             self.doubts.append("a multipart without parts, read as text")
             kind = "text/plain"
-        disposition = entity.disposition
-        filename = entity.filename
-        attached = disposition.value == "attachment" or (filename and kind.startswith("text/"))
-        if kind not in _TEXT_TYPES or attached:
-            self._attach(entity, kind, filename, disposition.value == "inline")
+        if is_attached(entity, kind):
+            self._attach(entity, kind, entity.filename, entity.disposition.value == "inline")
             return []
         data = mime.payload(self.raw, entity, self.left)
         self.left -= len(data)

@@ -109,6 +109,10 @@ class ImapSession(ImapConnection):
         """Return every UID in the working folder, ascending."""
         return sorted(uid for window in self._windows() for uid in self._search(window or ["ALL"]))
 
+    def undeleted(self) -> list[int]:
+        """Return every UID in the working folder that no client has marked as deleted, ascending."""
+        return sorted(uid for window in self._windows() for uid in self._search([*window, "UNDELETED"]))
+
     def listed(self, uids: Sequence[int]) -> list[int]:
         """Return those of `uids` that are in the working folder, ascending."""
         found: set[int] = set()
@@ -225,6 +229,8 @@ class ImapSession(ImapConnection):
             return
         with self._talking(f"create folder {folder!r}") as client:
             client.create_folder(folder)
+            # Mail clients show the folders that are subscribed.
+            client.subscribe_folder(folder)
         self._list = None
 
     def status(self, folder: str) -> FolderState:

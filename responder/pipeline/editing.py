@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from responder.errors import Refused
 from responder.mail import compose, tokens
+from responder.mail.enclosures import Enclosure, enclosures
 from responder.mail.message import Address
 from responder.pipeline.office import Office
 from responder.replies.freeze import Origin, Wording, freeze
@@ -19,24 +20,37 @@ from responder.tickets.models import Message
 from responder.tickets.status import ReplyKind, ReplyStatus, TicketStatus
 
 
-def edit(connection: Connection, office: Office, ticket_id: int, text: str, actor: str, now: datetime) -> int:
+def edit(
+    connection: Connection,
+    office: Office,
+    ticket_id: int,
+    text: str,
+    actor: str,
+    now: datetime,
+    *,
+    over: Row[Any] | None = None,
+    subject: str = "",
+    enclosed: Sequence[Enclosure] | None = None,
+) -> int:
     """Replace the draft's text, or write an answer where there is no draft; return the new reply's id.
 
+    `over` is the version that was edited where that is not the waiting draft; `subject` (default: the ticket's)
+    gets our tag; `enclosed` are the files (default: those of the version that was edited).
     Raises Refused when the ticket does not exist, is closed, or the text is empty.
     """
     if not text.strip():
         raise Refused(f"ticket {ticket_id}: the text is empty")
     ticket, message = _ticket_and_newest_mail(connection, ticket_id)
-    draft = lifecycle.current_draft(connection, ticket_id)
+    draft = over if over is not None else lifecycle.current_draft(connection, ticket_id)
     if draft is not None and draft.message_id == message.id:
         kind, topics, version = draft.kind, tuple(draft.topics), draft.content_version
+        enclosed = enclosures(draft.data) if enclosed is None else enclosed
     else:
         kind, topics, version = ReplyKind.MANUAL, (), ""
-    subject = compose.reply_subject(ticket.subject, tokens.subject_tag(office.key, ticket_id))
+    wanted = compose.reply_subject(subject or ticket.subject, tokens.subject_tag(office.key, ticket_id))
     body = text.replace("\r\n", "\n").strip() + "\n"
-    wording = Wording(
-        subject, body, html_from_text(body, link_hosts(list(office.topics.values()))), topics, version
-    )
+    html = html_from_text(body, link_hosts(list(office.topics.values())))
+    wording = Wording(wanted, body, html, topics, version, enclosed=tuple(enclosed or ()))
     reply_id = _replace(connection, office, message, ticket_id, kind, wording, now, f"edited by {actor}")
     audit.record(connection, [audit.Entry(ticket_id, actor, "edited", {"reply": reply_id})], now)
     return reply_id

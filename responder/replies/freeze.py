@@ -14,6 +14,7 @@ from responder.errors import ContentError
 from responder.knowledge.topic import Topic
 from responder.mail import tokens
 from responder.mail.compose import Outgoing, compose
+from responder.mail.enclosures import Enclosure
 from responder.mail.message import Address
 from responder.replies.render import RenderedReply
 from responder.tickets.status import DraftCopy, ReplyKind, ReplyStatus
@@ -41,6 +42,7 @@ class Wording:
     topics: tuple[str, ...] = ()
     content_version: str = ""
     attachments: tuple[Path, ...] = ()
+    enclosed: tuple[Enclosure, ...] = ()  # files that come from a person or an earlier version
 
     @classmethod
     def of(cls, rendered: RenderedReply, subject: str, topics: Sequence[Topic]) -> Wording:
@@ -109,7 +111,7 @@ def freeze(
             loop_token=tokens.loop_token(letterhead.key, header_id),
             precedence_bulk=automatic and letterhead.precedence_bulk,
             reply_to=_reply_to(letterhead, ticket_id),
-            attachments=tuple(_form(path) for path in wording.attachments),
+            attachments=(*(_form(path) for path in wording.attachments), *wording.enclosed),
         )
     )
     return {

@@ -28,7 +28,7 @@ from responder.tickets import (
 )
 from responder.tickets.database import Database
 from responder.tickets.ledger import Cursor, Seen
-from responder.tickets.models import Base, Event, Message
+from responder.tickets.models import Base, Event, Message, is_in_models
 from responder.tickets.status import Disposition, DraftCopy, ReplyStatus, TicketStatus
 from tests.store import MAILBOX, NOW, VENDOR, drafted, open_database, received, ticketed
 
@@ -37,7 +37,8 @@ LIMITS = brakes.Limits(same_answer_days=7, per_address_day=2, per_domain_day=2, 
 
 def test_migrations_make_exactly_the_tables_of_the_models(database: Database) -> None:
     with database.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        context = MigrationContext.configure(connection, opts={"include_object": is_in_models})
+        assert compare_metadata(context, Base.metadata) == []
 
 
 def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
@@ -69,7 +70,7 @@ def test_a_message_that_fails_three_times_is_quarantined(database: Database) -> 
         assert states == [Disposition.RECEIVED, Disposition.RECEIVED, Disposition.QUARANTINED]
         assert [row.reason for row in queues.quarantined(connection)] == ["boom"]
         assert ledger.retry_quarantined(connection, message)
-        assert [row.id for row in ledger.work(connection, [MAILBOX], 10, NOW)] == [message]
+        assert [row.id for row in ledger.work(connection, MAILBOX, 10, NOW)] == [message]
 
 
 def test_a_mail_without_a_body_is_asked_for_again_ever_more_rarely_until_it_comes(database: Database) -> None:
@@ -82,7 +83,7 @@ def test_a_mail_without_a_body_is_asked_for_again_ever_more_rarely_until_it_come
         assert bodies.due(connection, MAILBOX, "INBOX", 7, 10, NOW + timedelta(minutes=1)) == []
         assert bodies.due(connection, MAILBOX, "INBOX", 7, 10, NOW + timedelta(minutes=2)) == [3]
         bodies.write(connection, MAILBOX, "INBOX", 7, Seen(3, "identity-3", 10, NOW, (), b"raw"), NOW)
-        assert [row.raw for row in ledger.work(connection, [MAILBOX], 10, NOW)] == [b"raw"]
+        assert [row.raw for row in ledger.work(connection, MAILBOX, 10, NOW)] == [b"raw"]
 
 
 def test_a_renumbered_mail_keeps_its_row_and_two_copies_keep_two(database: Database) -> None:

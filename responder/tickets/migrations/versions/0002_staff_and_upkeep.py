@@ -1,4 +1,4 @@
-"""Accounts, sessions, notes and edits of staff; jobs, alarms and link visits; marks on tickets and verdicts."""
+"""Accounts, sessions, notes and edits of staff; jobs, alarms and link visits; queues, search and evidence."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -160,3 +160,92 @@ def upgrade() -> None:
     op.create_index("ix_edits_ticket", "edits", ["ticket_id", "user_id", "saved_at"], unique=False)
     op.add_column("tickets", sa.Column("senior", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("verdicts", sa.Column("blind", sa.Boolean(), server_default=sa.false(), nullable=False))
+    _index_queues()
+    if op.get_context().dialect.name == "sqlite":
+        _index_words_on_sqlite("message_words", "messages", ("subject", "text", "from_address", "from_name"))
+        _index_words_on_sqlite("reply_words", "replies", ("subject", "text", "recipient"))
+    else:
+        _index_words_on_postgresql("messages", ("subject", "text", "from_address", "from_name"))
+        _index_words_on_postgresql("replies", ("subject", "text", "recipient"))
+
+
+def _index_queues() -> None:
+    op.drop_index("ix_tickets_queue", "tickets")
+    if op.get_context().dialect.name == "sqlite":
+        op.create_index("ix_tickets_queue", "tickets", ["status", "updated_at", "id", "topics"])
+    else:
+        op.create_index(
+            "ix_tickets_queue", "tickets", ["status", "updated_at", "id"], postgresql_include=["topics"]
+        )
+    op.drop_index("ix_tickets_vendor", "tickets")
+    op.create_index("ix_tickets_vendor", "tickets", ["vendor_address", "mailbox"])
+    _index_some("ix_messages_quarantined", "messages", ["received_at", "id"], "disposition = 'quarantined'")
+    _index_some("ix_messages_ignored", "messages", ["received_at", "id", "kind"], "disposition = 'ignored'")
+    op.create_index(
+        "ix_replies_automatic",
+        "replies",
+        ["sent_at", "id"],
+        sqlite_where=sa.text("automatic = 1"),
+        postgresql_where=sa.text("automatic"),
+    )
+    op.create_index("ix_verdicts_message", "verdicts", ["message_id"])
+    op.create_index("ix_verdicts_predicted", "verdicts", ["predicted_at"])
+    _index_some(
+        "ix_verdicts_evidence", "verdicts", ["decided_at", "id"], "predicted = 'auto' AND decision <> ''"
+    )
+
+
+def _index_some(name: str, table: str, columns: list[str], condition: str) -> None:
+    op.create_index(
+        name, table, columns, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition)
+    )
+
+
+def _index_words_on_sqlite(index: str, table: str, columns: tuple[str, ...]) -> None:
+    """An FTS5 table over `columns` of `table`, which keeps the text itself, and triggers that keep it in step.
+
+    A row whose columns are all empty (a mail that was received and not read) is not in the index.
+    """
+    names = ", ".join(columns)
+    op.execute(
+        f"CREATE VIRTUAL TABLE {index} USING fts5({names}, content='{table}', content_rowid='id', "
+        "tokenize='unicode61 remove_diacritics 2', prefix='3')"
+    )
+
+    def of(row: str) -> str:
+        return ", ".join(f"{row}{column}" for column in columns)
+
+    def said(row: str) -> str:
+        return " || ".join(f"{row}{column}" for column in columns) + " <> ''"
+
+    def add(row: str, table: str = "") -> str:
+        return f"INSERT INTO {index} (rowid, {names}) SELECT {row}id, {of(row)} {table} WHERE {said(row)};"
+
+    # An index without text of its own has to be told what stood there.
+    take = (
+        f"INSERT INTO {index} ({index}, rowid, {names}) "
+        f"SELECT 'delete', old.id, {of('old.')} WHERE {said('old.')};"
+    )
+    op.execute(add("", f"FROM {table}"))
+    op.execute(f"CREATE TRIGGER {index}_add AFTER INSERT ON {table} BEGIN {add('new.')} END")
+    op.execute(f"CREATE TRIGGER {index}_take AFTER DELETE ON {table} BEGIN {take} END")
+    op.execute(
+        f"CREATE TRIGGER {index}_change AFTER UPDATE OF {names} ON {table} BEGIN {take} {add('new.')} END"
+    )
+
+
+def _index_words_on_postgresql(table: str, columns: tuple[str, ...]) -> None:
+    """A column of the words in `columns`, which PostgreSQL derives by itself, and its index.
+
+    Signs that make the parser take an address, a path or a tag for one word become spaces. What is beyond
+    200,000 characters is not indexed: a tsvector ends at 1 MiB, and no mail may be refused for its length.
+    """
+    said = " || ' ' || ".join(columns)
+    signs = "@._-/:<>&+=~%#"
+    cut = f"translate(left({said}, 200000), '{signs}', '{' ' * len(signs)}')"
+    # exec_driver_sql: a colon or percent sign is itself here, not a parameter's
+    op.get_bind().exec_driver_sql(
+        f"ALTER TABLE {table} ADD COLUMN words tsvector "
+        f"GENERATED ALWAYS AS (to_tsvector('simple', {cut})) STORED".replace("%", "%%")
+    )
+    op.create_index(f"ix_{table}_words", table, ["words"], postgresql_using="gin")

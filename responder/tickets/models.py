@@ -176,6 +176,7 @@ class Message(Base):
     next_try: Mapped[datetime | None]
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
     marked: Mapped[bool] = mapped_column(Boolean, default=False)  # flags for staff were set on the server
+    erased_at: Mapped[datetime | None]  # its content was erased: after retention or on the person's request
 
 
 class Ticket(Base):
@@ -197,6 +198,7 @@ class Ticket(Base):
     senior: Mapped[bool] = mapped_column(Boolean, default=False)  # an officer asks a senior to look
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]  # what was said in it up to here was erased
 
 
 class Participant(Base):
@@ -275,6 +277,10 @@ class Event(Base):
     actor: Mapped[str] = mapped_column(ShortText(120))
     action: Mapped[str] = mapped_column(ShortText(40))
     detail: Mapped[dict[str, Any]]
+    salt: Mapped[str] = mapped_column(ShortText(32), default="")  # of `digest`; "" once `detail` was erased
+    digest: Mapped[str] = mapped_column(
+        ShortText(64), default=""
+    )  # of salt and detail: what `hash` covers, so that the detail can be erased; "": it covers the detail itself
     hash: Mapped[str] = mapped_column(ShortText(64))
 
 
@@ -309,6 +315,7 @@ class StaffVerdict(Base):
     manner: Mapped[str] = mapped_column(ShortText(10), default="")  # single, batch, audit
     decided_by: Mapped[str] = mapped_column(default="")
     decided_at: Mapped[datetime | None]
+    masked_text: Mapped[str] = mapped_column(default="")  # what the mail taught, kept when its text was erased
 
 
 class Counter(Base):

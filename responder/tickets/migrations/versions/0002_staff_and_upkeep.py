@@ -160,6 +160,7 @@ def upgrade() -> None:
     op.create_index("ix_edits_ticket", "edits", ["ticket_id", "user_id", "saved_at"], unique=False)
     op.add_column("tickets", sa.Column("senior", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("verdicts", sa.Column("blind", sa.Boolean(), server_default=sa.false(), nullable=False))
+    _make_content_erasable()
     _index_queues()
     if op.get_context().dialect.name == "sqlite":
         _index_words_on_sqlite("message_words", "messages", ("subject", "text", "from_address", "from_name"))
@@ -167,6 +168,14 @@ def upgrade() -> None:
     else:
         _index_words_on_postgresql("messages", ("subject", "text", "from_address", "from_name"))
         _index_words_on_postgresql("replies", ("subject", "text", "recipient"))
+
+
+def _make_content_erasable() -> None:
+    op.add_column("messages", sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("tickets", sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("events", sa.Column("salt", sa.String(length=32), server_default="", nullable=False))
+    op.add_column("events", sa.Column("digest", sa.String(length=64), server_default="", nullable=False))
+    op.add_column("verdicts", sa.Column("masked_text", sa.Text(), server_default="", nullable=False))
 
 
 def _index_queues() -> None:

@@ -119,6 +119,10 @@ def _sign_in(settings: Settings, name: str, mailbox: MailboxConfig, now: datetim
     yield Finding(
         check, "ok", f"signed in by {mailbox.oauth2.provider}; {state}; scopes: {token.scope or '-'}"
     )
+    if token.ends_at:
+        end = datetime.fromtimestamp(token.ends_at, settings.service.zone)
+        text = f"the provider ends this sign-in at {end:%Y-%m-%d %H:%M}; run `responder login {name}` before"
+        yield Finding(check, "note", text)
 
 
 def _imap(name: str, mailbox: MailboxConfig) -> Iterator[Finding]:

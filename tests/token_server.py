@@ -83,6 +83,9 @@ class TokenServer:
         self.account = account
         self.lifetime = 3600  # seconds that access tokens are good for
         self.rotates = True  # a refresh gives another refresh token and ends the one it was asked with
+        self.testing = (
+            0  # seconds that sign-ins last, as Google says for a client in status "Testing"; 0: not said
+        )
         self.declines = False  # the person says no
         self.outage = 0  # HTTP status of every answer, 0: none
         self.skew = 0.0  # seconds that this server's clock is ahead
@@ -200,6 +203,8 @@ class TokenServer:
                 sign_in.used.add(sign_in.refresh_token)
                 sign_in.refresh_token = f"segar-{secrets.token_urlsafe(32)}"
                 answer["refresh_token"] = sign_in.refresh_token
+            if self.testing:
+                answer["refresh_token_expires_in"] = self.testing
             # Microsoft leaves offline_access out of what it grants.
             granted = [scope for scope in sign_in.scope.split() if scope != "offline_access"]
             return answer | {"scope": " ".join(granted)}
@@ -275,8 +280,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         form = {name: values[0] for name, values in parse_qs(body, strict_parsing=True).items()}
-        endpoint = self.tokens.device if self.path == "/device" else self.tokens.token
-        self._answer(lambda: endpoint(form))
+        endpoint = {"/device": self.tokens.device, "/token": self.tokens.token}.get(self.path)
+        if endpoint is None:
+            self._say(404, {})
+        else:
+            self._answer(lambda: endpoint(form))
 
     def _answer(self, make: Any) -> None:
         if self.tokens.outage:

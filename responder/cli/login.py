@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,6 +39,7 @@ def login(
 
     options = settings(config)
     served, oauth2 = _chosen(options, mailbox)
+    _refuse_root(options.state.directory)
     if device:
         grant = oauth_login.by_device(oauth2, _show_code)
     else:
@@ -59,6 +63,18 @@ def _chosen(options: Settings, name: str) -> tuple[MailboxConfig, OAuth2]:
     mailbox = options.mailboxes[name or by_token[0]]
     assert mailbox.oauth2 is not None
     return mailbox, mailbox.oauth2
+
+
+def _refuse_root(directory: Path) -> None:
+    """A token that root keeps, 0600, cannot be read by a service that runs as another user."""
+    if os.geteuid() != 0 or not directory.exists() or directory.stat().st_uid == 0:
+        return
+    owner = f"#{directory.stat().st_uid}"
+    with suppress(KeyError):
+        owner = directory.owner()
+    raise ConfigError(
+        f"{directory} belongs to user {owner}; run this as that user: sudo -u {owner} responder login"
+    )
 
 
 def _by_browser(oauth2: OAuth2, username: str, *, port: int, browser: bool) -> Grant:

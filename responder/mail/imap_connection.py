@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import imaplib
 import re
 import time
@@ -146,7 +147,10 @@ class ImapConnection:
         else:
             # The token once; then an empty line for the challenge that only says what is wrong with it.
             said = iter((oauth.xoauth2(self._server.username, secret),))
-            client.sasl_login("XOAUTH2", lambda _challenge: next(said, ""))
+            try:
+                client.sasl_login("XOAUTH2", lambda _challenge: next(said, ""))
+            except binascii.Error:
+                raise MailServerError(f"{self._where}: log-in: a challenge that is not Base64") from None
 
     def _not_signed_in(self, error: IMAPClientError | OSError) -> MailServerError:
         lost = isinstance(error.__context__, (imaplib.IMAP4.abort, OSError))

@@ -104,12 +104,17 @@ def _renewed(config: OAuth2, token: StoredToken, was_refused: bool, clock: Clock
             grant = refresh(config, token.refresh_token)
         except TokenRefused as error:
             if error.code not in _NEEDS_PERSON:
-                raise
+                raise LoginError(f"mailbox {config.mailbox}: {error}") from None
             # Remembered, so that nobody asks again until a person has signed in (rule 62).
             put(replace(token, refused=error.code))
             raise needs_login(config, f"signed out by the provider ({error})") from None
         renewed = _stored(config, grant, grant.refresh_token or token.refresh_token, clock())
-        renewed = replace(renewed, scope=renewed.scope or token.scope, after_refusal=was_refused)
+        renewed = replace(
+            renewed,
+            scope=renewed.scope or token.scope,
+            ends_at=renewed.ends_at or token.ends_at,
+            after_refusal=was_refused,
+        )
         put(renewed)
     return renewed
 
@@ -124,6 +129,7 @@ def _stored(config: OAuth2, grant: Grant, refresh_token: str, now: float) -> Sto
         obtained_at=now,
         expires_at=now + grant.lifetime,
         scope=grant.scope,
+        ends_at=now + grant.refresh_lifetime if grant.refresh_lifetime else 0,
     )
 
 

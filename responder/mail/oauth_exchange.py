@@ -31,6 +31,12 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 # RFC 6749 4.1.2.1: may pass without anybody doing anything. Token servers use them in JSON too.
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
+_CLIENT = "check client_id and the client secret"
+_REMEDIES = {
+    "invalid_client": _CLIENT,
+    "unauthorized_client": _CLIENT,
+    "invalid_scope": "check scopes, and that the client may ask for them",
+}
 _SECRET_FIELDS = ("client_secret", "refresh_token", "code", "code_verifier", "device_code")
 
 
@@ -50,6 +56,9 @@ class Grant:
     refresh_token: str = field(repr=False)  # "": none, the one before stays good
     lifetime: float  # seconds that the access token is good for
     scope: str  # "": what was asked for
+    refresh_lifetime: float = (
+        0  # seconds until the sign-in itself ends; 0: not said, mostly until it is revoked
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +143,20 @@ def _granted(config: OAuth2, fields: Mapping[str, str]) -> Grant:
     if config.client_secret.given:
         client["client_secret"] = config.client_secret.read()
     answer = _post(url, {**fields, **client})
-    token, lifetime = answer.get("access_token"), answer.get("expires_in")
+    token = answer.get("access_token")
     if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
         raise _unclear(url)
     try:
-        seconds = DEFAULT_LIFETIME if lifetime is None else float(lifetime)
+        return Grant(
+            access_token=token,
+            refresh_token=str(answer.get("refresh_token") or ""),
+            lifetime=float(answer.get("expires_in", DEFAULT_LIFETIME)),
+            scope=str(answer.get("scope") or ""),
+            # Google says it for a client in status "Testing" and for access that was allowed for a time.
+            refresh_lifetime=float(answer.get("refresh_token_expires_in", 0)),
+        )
     except (TypeError, ValueError):
         raise _unclear(url) from None
-    return Grant(token, str(answer.get("refresh_token") or ""), seconds, str(answer.get("scope") or ""))
 
 
 def _post(url: str, fields: Mapping[str, str]) -> dict[str, Any]:
@@ -188,11 +203,12 @@ def _refusal(url: str, status: int, answer: Mapping[str, Any], fields: Mapping[s
         if secret := fields.get(name):
             words = words.replace(secret, f"({name})")
     said = f"{code}: {words}" if words else code
+    remedy = f"; {_REMEDIES[code]}" if code in _REMEDIES else ""
     if not code:
         return MailServerError(f"{_name(url)}: answered {status} without a reason; check its address")
     if status == 429 or status >= 500 or code in _PASSING:
         return MailServerError(f"{_name(url)}: not available at present: {status} {said}")
-    return TokenRefused(f"{_name(url)}: refused: {said}", code)
+    return TokenRefused(f"{_name(url)}: refused: {said}{remedy}", code)
 
 
 def _unclear(url: str) -> MailServerError:

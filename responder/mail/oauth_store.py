@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class StoredToken:
     obtained_at: float
     expires_at: float
     scope: str
+    ends_at: float = 0  # when the provider ends the sign-in itself; 0: it did not say
     after_refusal: bool = False  # whether the token before it was still good by its time, but refused
     refused: str = ""  # why the token server takes the refresh token no longer; a person must sign in
 
@@ -54,31 +55,38 @@ def read(path: Path) -> StoredToken | None:
 def replacing(path: Path) -> Iterator[Callable[[StoredToken], None]]:
     """Yield what puts a token in the place of the file at `path`: whole or not at all, 0600, and on disk (fsync).
 
-    Room on the disk is taken before the block runs, so that a full disk cannot lose a refresh token which the server
-    has exchanged meanwhile. Raises ConfigError when the file cannot be written.
+    To be used within `locked`. Room on the disk is taken before the block runs, so that a full disk cannot lose a
+    refresh token which the server has exchanged meanwhile. Raises ConfigError when the file cannot be written.
     """
+    draft = path.with_name(f"{path.name}.new")
     with _explained(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}-{time.monotonic_ns()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # A draft that a kill left behind is written over.
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        with _explained(path):
-            os.posix_fallocate(descriptor, 0, ROOM)
+        _write(path, descriptor, bytes(ROOM))
 
         def put(token: StoredToken) -> None:
-            content = json.dumps(asdict(token), indent=1).encode() + b"\n"
+            _write(path, descriptor, json.dumps(asdict(token), indent=1).encode() + b"\n")
             with _explained(path):
-                os.pwrite(descriptor, content, 0)
-                os.ftruncate(descriptor, len(content))
-                os.fsync(descriptor)
                 draft.replace(path)
                 _sync_directory(path.parent)
 
         yield put
     finally:
         os.close(descriptor)
-        with suppress(FileNotFoundError):
-            draft.unlink()
+        draft.unlink(missing_ok=True)
+
+
+def _write(path: Path, descriptor: int, content: bytes) -> None:
+    """Have the open file hold `content` and nothing else, on disk."""
+    with _explained(path):
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.ftruncate(descriptor, len(content))
+        os.fsync(descriptor)
 
 
 @contextmanager

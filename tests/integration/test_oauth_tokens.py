@@ -214,6 +214,37 @@ def test_token_server_that_is_away_is_tried_again_later(
     assert tokens.owns(ACCOUNT, oauth.access_token(config))
 
 
+def test_client_that_is_no_longer_known_says_what_to_check(tokens: TokenServer, tmp_path: Path) -> None:
+    config = signed_in(tokens, tmp_path)
+    age(config, 3600)
+    tokens.secret = "diganti"
+    with pytest.raises(
+        LoginError, match=r"mailbox pusat: .*invalid_client: .*; check client_id and the client secret"
+    ):
+        oauth.access_token(config)
+    tokens.secret = ""
+    assert tokens.owns(ACCOUNT, oauth.access_token(config))
+
+
+def test_answer_that_is_not_of_a_token_server_is_one_clear_line(
+    tokens: TokenServer, mailbox: Dovecot, tmp_path: Path
+) -> None:
+    """A captive portal, a proxy's page, a wrong address."""
+    config = signed_in(tokens, tmp_path)
+    age(config, 3600)
+    assert config.token_file is not None
+    for url in (
+        f"{tokens.url}/elsewhere",
+        f"http://{HOST}:{mailbox.port}/token",
+    ):
+        with oauth_store.replacing(config.token_file) as put:
+            put(replace(kept(config), token_url=url))
+        with pytest.raises(MailServerError, match=r"token server 127\.0\.0\.1:\d+: ") as caught:
+            oauth.access_token(config.model_copy(update={"token_url": url}))
+        assert "\n" not in str(caught.value)
+        assert not isinstance(caught.value, LoginError)
+
+
 def test_token_server_that_cannot_be_reached_is_tried_again_later(
     tokens: TokenServer, tmp_path: Path
 ) -> None:

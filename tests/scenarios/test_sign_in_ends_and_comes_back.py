@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -162,6 +163,36 @@ def test_check_tells_the_state_of_the_sign_in(offices: TwoOffices) -> None:
     token_file = office.directory / "state" / "oauth2" / "kemenperin.json"
     token_file.chmod(0o644)
     assert "chmod 600" in office.run("check", status=1).stdout
+
+
+def test_check_warns_of_a_sign_in_that_ends_by_itself(offices: TwoOffices) -> None:
+    """Google ends those of a client in status "Testing" after 7 days."""
+    offices.tokens.testing = 7 * 86400
+    offices.login()
+    assert "the provider ends this sign-in at" in offices.office.run("check").stdout
+
+
+def test_a_password_that_ends_is_said_once_and_its_successor_taken_up(offices: TwoOffices) -> None:
+    """Rule 62: a revoked password, or an app password that went with it."""
+    offices.login()
+    office = offices.office
+    office.run("poll")
+    (office.directory / "password-daerah").write_text("sudah-dicabut")
+    with offices.daemon():
+        wait_until(lambda: any("refused" in line for line in offices.log), "a round that is refused")
+        offices.dovecot.deliver(build_mail(), user=OTHER_OFFICE)
+        (office.directory / "password-daerah").write_text(PASSWORD)
+        wait_until(lambda: len(office.tickets()) == 1, "a ticket after the password was replaced")
+    assert sum("check username and password" in line for line in offices.log) == 1
+    assert not any("sudah-dicabut" in line for line in offices.log)
+
+
+def test_root_does_not_keep_a_token_that_the_service_cannot_read(offices: TwoOffices) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+    office = offices.office
+    os.chown(office.directory / "state", 65534, 65534)
+    assert "run this as that user: sudo -u" in office.run("login", "kemenperin", status=2).stderr
 
 
 def test_login_that_cannot_be_says_why(offices: TwoOffices) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import multiprocessing
+import resource
 import stat
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -211,6 +212,27 @@ def test_interrupted_replacement_leaves_the_old_token(google: OAuth2) -> None:
         raise KeyboardInterrupt
     assert oauth_store.read(path) == stored(google)
     assert [one.name for one in path.parent.iterdir()] == ["pusat.json"]
+
+
+def test_draft_that_a_kill_left_behind_is_written_over(google: OAuth2) -> None:
+    path = put(google)
+    path.with_name("pusat.json.new").write_text('{"half": ' + "x" * 100_000)
+    put(google, access_token="lain")
+    assert oauth_store.read(path) == stored(google, access_token="lain")
+    assert [one.name for one in path.parent.iterdir()] == ["pusat.json"]
+
+
+def test_full_disk_is_found_before_the_token_server_is_asked(google: OAuth2) -> None:
+    """Rule 70: a refresh token that was exchanged and could not be kept would end the sign-in."""
+    path = put(google)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
+    try:
+        with pytest.raises(ConfigError, match=r"pusat\.json: cannot keep the token: File too large"):
+            oauth.access_token(google, clock=lambda: NOW + 2 * HOUR)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert oauth_store.read(path) == stored(google)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"access_token": 3}', "\x00"])

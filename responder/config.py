@@ -395,6 +395,30 @@ class Alarms(_Section):
         return Secret("addresses of [alarms]", self.urls_file, self.urls_env, self.urls_credential)
 
 
+Days = Annotated[int, Field(ge=0, le=36525)]
+"""A period of retention; 0 keeps for ever."""
+
+
+class Retention(_Section):
+    """For how long content is kept; see docs/privasi.md. Rows of the ledger, states and counts stay in any case."""
+
+    raw_days: Days = 180  # bytes of mails with their attachments, after the ticket ended
+    tickets_days: Days = 730  # text and people of a ticket and of its replies, after it ended
+    ignored_days: Days = 90  # machine mail without a ticket, and quarantined mail that a person set aside
+    edits_days: Days = 30  # what staff typed and did not hand in, after the ticket ended
+    training_days: Days = 1095  # masked text of erased tickets that staff's decisions teach with
+    events_days: Days = 1825  # what events of the installation say about people
+    address_notes_days: Days = (
+        730  # addresses without automatic mail; they become pseudonyms that go on stopping it
+    )
+    log_ins_days: Days = 30  # ended sessions and failed log-ins, with network addresses
+
+
+class Backup(_Section):
+    directory: RelativePath | None = None  # None: backups in state.directory
+    keep: int = Field(default=14, ge=1)  # newest ones
+
+
 class Links(_Section):
     """Visits to the links of answers (rule 28a)."""
 
@@ -489,9 +513,12 @@ class Settings(BaseSettings):
     schedule: Schedule = Field(default_factory=Schedule)
     alarms: Alarms = Field(default_factory=Alarms)
     links: Links = Field(default_factory=Links)
+    retention: Retention = Field(default_factory=Retention)
+    backup: Backup = Field(default_factory=Backup)
     limits: Limits = Field(default_factory=Limits)
     web: Web = Field(default_factory=Web)
     logging: Logging = Field(default_factory=Logging)
+    _file: Path = PrivateAttr(default_factory=lambda: _file.get() or Path())
 
     @field_validator("mailboxes")
     @classmethod
@@ -504,6 +531,16 @@ class Settings(BaseSettings):
         # A `state` that is wrong is missing here; its own message is the one that counts.
         directory = info.data["state"].directory if "state" in info.data else Path()
         return {name: mailbox.signing_in(name, directory) for name, mailbox in value.items()}
+
+    @property
+    def file(self) -> Path:
+        """The config.toml that these settings were read from."""
+        return self._file
+
+    @property
+    def backups(self) -> Path:
+        """Where backups are kept."""
+        return self.backup.directory or self.state.directory / "backups"
 
     @property
     def own_addresses(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select
 
 from responder.classifier.labelled import LabelledText
+from responder.mail import masking
 from responder.tickets.database import Database
 from responder.tickets.models import Message, StaffVerdict
 
@@ -20,19 +21,26 @@ HALF_LIFE = timedelta(days=365)
 
 _TAUGHT_TOPICS = frozenset({"approved", "edited", "retopiced"})
 _TAUGHT_STAFF = frozenset({"rejected", "by_hand"})
+TAUGHT = _TAUGHT_TOPICS | _TAUGHT_STAFF
+"""Decisions of staff that the classifier learns from."""
+
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _LONG_NUMBER = re.compile(r"\d[\d .\-/()]{4,}\d")
+_SHORTEST_NAME = 3
+"""Letters; a shorter word of a name is an initial, or a word of the language."""
 
 
 def labelled_texts(connection: Connection, mailbox: str, now: datetime) -> list[LabelledText]:
     """Return the mails of `mailbox` that staff decided about singly, newest last, personal numbers masked.
 
-    A verdict given in a batch teaches nothing: nobody looked at that one mail.
+    A verdict given in a batch teaches nothing: nobody looked at that one mail. Of a mail whose text was erased after
+    retention the masked text is used as long as it is kept.
     """
     rows = connection.execute(
         select(
             Message.subject,
             Message.new_text,
+            StaffVerdict.masked_text,
             StaffVerdict.decision,
             StaffVerdict.decided_topics,
             StaffVerdict.decided_at,
@@ -40,15 +48,16 @@ def labelled_texts(connection: Connection, mailbox: str, now: datetime) -> list[
         .join(Message, Message.id == StaffVerdict.message_id)
         .where(
             Message.mailbox == mailbox,
-            StaffVerdict.decision.in_(_TAUGHT_TOPICS | _TAUGHT_STAFF),
+            StaffVerdict.decision.in_(TAUGHT),
             StaffVerdict.manner != "batch",
+            Message.erased_at.is_(None) | (StaffVerdict.masked_text != ""),
         )
         .order_by(StaffVerdict.decided_at.desc())
         .limit(KEPT)
     ).all()
     return [
         LabelledText(
-            text=masked(f"{row.subject}\n{row.new_text}"),
+            text=row.masked_text or masked(f"{row.subject}\n{row.new_text}"),
             labels=tuple(row.decided_topics) if row.decision in _TAUGHT_TOPICS else (),
             weight=0.5 ** ((now - row.decided_at) / HALF_LIFE),
         )
@@ -68,15 +77,33 @@ def source(database: Database, clock: Callable[[], datetime]) -> Callable[[str],
 
 
 def masked(text: str) -> str:
-    """`text` without addresses and without numbers of six digits and more (NIK, NPWP, telephones)."""
-    return _LONG_NUMBER.sub("0", _EMAIL.sub("alamat-email", text))
+    """`text` without passwords, addresses, and numbers of six digits and more (NIK, NPWP, telephones).
+
+    A word that names what stood there would teach the classifier a word that no vendor wrote.
+    """
+    parts: list[str] = []
+    start = 0
+    for span in masking.find(text):
+        parts += [text[start : span.start], "0"]
+        start = span.end
+    return _LONG_NUMBER.sub("0", _EMAIL.sub("alamat-email", "".join([*parts, text[start:]])))
+
+
+def lesson(subject: str, text: str, name: str) -> str:
+    """What stays of a mail for training when its text is erased: masked, without its sender's name."""
+    words = {word for word in re.findall(r"\w+", name) if len(word) >= _SHORTEST_NAME}
+    kept = masked(f"{subject}\n{text}")
+    if words:
+        names = "|".join(re.escape(word) for word in sorted(words))
+        kept = re.sub(rf"\b(?:{names})\b", "nama", kept, flags=re.IGNORECASE)
+    return kept
 
 
 def past_mails(connection: Connection, mailbox: str, limit: int) -> Sequence[tuple[str, str]]:
     """(subject, new text) of the newest mails of people, oldest first: what `replay` compares models on."""
     rows = connection.execute(
         select(Message.subject, Message.new_text)
-        .where(Message.mailbox == mailbox, Message.kind == "person")
+        .where(Message.mailbox == mailbox, Message.kind == "person", Message.erased_at.is_(None))
         .order_by(Message.id.desc())
         .limit(limit)
     ).all()

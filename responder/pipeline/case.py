@@ -9,7 +9,6 @@ from sqlalchemy import Row
 
 from responder.classifier.decision import Decision
 from responder.mail.message import IncomingMail, Screening
-from responder.tickets.ledger import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +19,6 @@ class Case:
     mail: IncomingMail
     screening: Screening
     decision: Decision | None  # None where no person wrote the mail
-    known: Known | None = None  # an earlier message with the same identity
 
 
 @dataclass(frozen=True, slots=True)

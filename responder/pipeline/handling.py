@@ -1,14 +1,16 @@
 """Handling: a received message becomes a ticket with a draft, a note on one, or is set aside with a reason.
 
 Everything that costs time (reading, screening, classifying) happens outside the write transaction, for a batch of
-messages together; what is written is one transaction for the batch, with a savepoint for each message so that one
-that cannot be handled takes no other with it. All of it is repeatable: only a message in `received` is touched.
+messages together, and the next batch is read meanwhile. What is written is one transaction for the batch; when a mail
+spoils it, each mail gets its own, so that one that cannot be handled takes no other with it. All of it is repeatable:
+only a message in `received` is touched.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -17,19 +19,19 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from responder.classifier.decision import Decision
-from responder.errors import ContentError, ModelError, ResponderError, UnreadableMail
-from responder.mail import addresses, compose, tokens
+from responder.errors import ContentError, ModelError, ResponderError, StoreError, UnreadableMail
+from responder.mail import compose, tokens
 from responder.mail.message import IncomingMail, Kind, Screening, Setting
 from responder.mail.parse import read_parts
 from responder.mail.reader import Reader
 from responder.mail.screen import screen
 from responder.pipeline import ticketing
+from responder.pipeline.batch import Batch
 from responder.pipeline.case import Case, Handled, handled
 from responder.pipeline.intake import unpack
 from responder.pipeline.office import Office
-from responder.tickets import audit, claims, ledger, lifecycle, switches, threading
+from responder.tickets import audit, claims, ledger, lifecycle, threading
 from responder.tickets.database import Database
-from responder.tickets.ledger import Known
 from responder.tickets.status import Disposition, Filing, TicketStatus
 
 log = structlog.get_logger("responder.handling")
@@ -40,52 +42,67 @@ _OF_PEOPLE = frozenset({Kind.PERSON, Kind.UNREADABLE})
 _FORWARD = re.compile(r"\s*(fwd?|tr|wg|teruskan|terusan)\s*:", re.IGNORECASE)
 
 
-class Handler:
-    """Handles received messages of any office."""
+Read = IncomingMail | UnreadableMail
 
-    def __init__(self, database: Database, offices: Mapping[str, Office], reader: Reader) -> None:
+
+class Handler:
+    """Handles the received messages of one office."""
+
+    def __init__(self, database: Database, office: Office, reader: Reader) -> None:
         self._database = database
-        self._offices = offices
+        self._office = office
         self._reader = reader
-        self._own_addresses = next(iter(offices.values())).settings.own_addresses
+        self._own_addresses = office.settings.own_addresses
 
     def handle_due(self, now: datetime) -> list[Handled]:
         """Handle every message that is due; return what became of each, oldest first."""
         done: list[Handled] = []
-        limit = next(iter(self._offices.values())).settings.limits.batch
-        while True:
-            with self._database.read() as connection:
-                rows = ledger.work(connection, list(self._offices), limit, now)
-            if not rows:
-                return done
-            for office in self._offices.values():
-                if batch := [row for row in rows if row.mailbox == office.name]:
-                    done += self._handle_batch(office, batch, now)
+        with ThreadPoolExecutor(1, "read-ahead") as ahead:
+            coming = ahead.submit(self._next, 0, now)
+            while rows_and_mails := coming.result():
+                rows, mails = rows_and_mails
+                coming = ahead.submit(self._next, rows[-1].id, now)
+                done += self._handle_batch(rows, mails, now)
+        return done
 
-    def _handle_batch(self, office: Office, rows: Sequence[Row[Any]], now: datetime) -> list[Handled]:
-        mails = self._read(rows)
+    def _next(self, after: int, now: datetime) -> tuple[Sequence[Row[Any]], list[Read]] | None:
+        """The next batch, read; None when there is none."""
+        with self._database.read() as connection:
+            rows = ledger.work(connection, self._office.name, self._office.settings.limits.batch, now, after)
+        return (rows, self._read(rows)) if rows else None
+
+    def _handle_batch(self, rows: Sequence[Row[Any]], mails: Sequence[Read], now: datetime) -> list[Handled]:
+        office = self._office
         screenings = {
-            row.id: screen(mail, self._setting(office, row, now))
+            row.id: screen(mail, self._setting(row, now))
             for row, mail in zip(rows, mails, strict=True)
             if isinstance(mail, IncomingMail)
         }
-        decisions = self._classify(office, rows, mails, screenings)
-        done = []
-        with self._database.begin() as connection:
-            known = ledger.known_identities(connection, office.name, [row.identity for row in rows])
-            switched = ticketing.live(connection, office)
-            for row, mail in zip(rows, mails, strict=True):
-                if isinstance(mail, UnreadableMail):
-                    done.append(_quarantine(connection, row, str(mail), now))
-                    continue
-                case = Case(row, mail, screenings[row.id], decisions.get(row.id), known.get(row.identity))
-                done.append(self._write(connection, office, switched, case, now))
-                known.setdefault(row.identity, Known(row.id, done[-1].ticket_id))
-        return done
+        decisions = self._classify(rows, mails, screenings)
+        work: list[_Work] = [
+            (row, mail)
+            if isinstance(mail, UnreadableMail)
+            else Case(row, mail, screenings[row.id], decisions.get(row.id))
+            for row, mail in zip(rows, mails, strict=True)
+        ]
+        try:
+            return self._database.write(lambda connection: _write_all(connection, office, work, now))
+        except (ContentError, ModelError):
+            raise
+        except StoreError as error:
+            # DataError is about the values of a mail; every other database error is about the database.
+            if not isinstance(error.__cause__, DataError):
+                raise
+        except Exception:  # noqa: BLE001, S110 - which mail it was, and why, shows when each is written alone
+            pass
+        return [self._write_alone(one, now) for one in work]
 
-    def _read(self, rows: Sequence[Row[Any]]) -> list[IncomingMail | UnreadableMail]:
+    def _write_alone(self, one: _Work, now: datetime) -> Handled:
+        return self._database.write(lambda connection: _attempt(connection, self._office, one, now))
+
+    def _read(self, rows: Sequence[Row[Any]]) -> list[Read]:
         whole = [row for row in rows if row.parts is None]
-        mails = dict(
+        mails: dict[int, Read] = dict(
             zip(
                 (row.id for row in whole),
                 self._reader.read_many([row.raw or b"" for row in whole]),
@@ -97,7 +114,8 @@ class Handler:
                 mails[row.id] = _read_parts(row)
         return [mails[row.id] for row in rows]
 
-    def _setting(self, office: Office, row: Row[Any], now: datetime) -> Setting:
+    def _setting(self, row: Row[Any], now: datetime) -> Setting:
+        office = self._office
         return Setting(
             own_addresses=self._own_addresses,
             authserv_id=office.config.authserv_id,
@@ -110,9 +128,8 @@ class Handler:
 
     def _classify(
         self,
-        office: Office,
         rows: Sequence[Row[Any]],
-        mails: Sequence[IncomingMail | UnreadableMail],
+        mails: Sequence[Read],
         screenings: Mapping[int, Screening],
     ) -> dict[int, Decision]:
         wanted = [
@@ -128,28 +145,49 @@ class Handler:
             else ("", "")  # a subject above a text that nobody could read is no question
             for row_id, mail in wanted
         ]
-        return dict(zip((row_id for row_id, _ in wanted), office.classifier.classify(texts), strict=True))
+        return dict(
+            zip((row_id for row_id, _ in wanted), self._office.classifier.classify(texts), strict=True)
+        )
 
-    def _write(
-        self, connection: Connection, office: Office, switched: ticketing.Live, case: Case, now: datetime
-    ) -> Handled:
-        try:
-            with connection.begin_nested():
-                return _handle_one(connection, office, switched, case, now)
-        except (ContentError, ModelError):
+
+_Work = Case | tuple[Row[Any], UnreadableMail]
+"""A mail that was read, or the row of one that could not be, with the reason."""
+
+
+def _write_all(connection: Connection, office: Office, work: Sequence[_Work], now: datetime) -> list[Handled]:
+    """Write what becomes of `work` in one transaction; raises whatever a mail provokes."""
+    cases = [one for one in work if isinstance(one, Case)]
+    batch = Batch.begin(connection, office, cases, now)
+    for one in work:
+        if isinstance(one, Case):
+            _handle_one(batch, one)
+        else:
+            batch.settled()
+            row, why = one
+            batch.done.append(_quarantine(connection, row, str(why), now))
+    batch.write()
+    return batch.done
+
+
+def _attempt(connection: Connection, office: Office, one: _Work, now: datetime) -> Handled:
+    """Write what becomes of one mail; what it provokes counts as a failed attempt."""
+    try:
+        with connection.begin_nested():
+            return _write_all(connection, office, [one], now)[0]
+    except (ContentError, ModelError):
+        raise
+    except Exception as error:  # one mail must never stop the next (fault matrix, "classify")
+        if not isinstance(one, Case) or (
+            isinstance(error, SQLAlchemyError) and not isinstance(error, DataError)
+        ):
             raise
-        except Exception as error:  # one mail must never stop the next (fault matrix, "classify")
-            # DataError is about the values of this mail; every other database error is about the database.
-            if isinstance(error, SQLAlchemyError) and not isinstance(error, DataError):
-                raise
-            why = _words_of(error)
-            if isinstance(error, DataError):
-                log.error("mail could not be stored", message=case.row.id, why=why)
-            elif not isinstance(error, ResponderError):
-                log.exception("mail could not be handled", message=case.row.id)
-            state = ledger.failed_attempt(connection, case.row.id, why, now)
-            quarantined = state is Disposition.QUARANTINED
-            return handled(case, "quarantined" if quarantined else "retry", why=why)
+        why = _words_of(error)
+        if isinstance(error, DataError):
+            log.error("mail could not be stored", message=one.row.id, why=why)
+        elif not isinstance(error, ResponderError):
+            log.exception("mail could not be handled", message=one.row.id)
+        state = ledger.failed_attempt(connection, one.row.id, why, now)
+        return handled(one, "quarantined" if state is Disposition.QUARANTINED else "retry", why=why)
 
 
 def _words_of(error: Exception) -> str:
@@ -172,9 +210,7 @@ def _read_parts(row: Row[Any]) -> IncomingMail | UnreadableMail:
         return error
 
 
-def _handle_one(
-    connection: Connection, office: Office, switched: ticketing.Live, case: Case, now: datetime
-) -> Handled:
+def _handle_one(batch: Batch, case: Case) -> None:
     mail, kind = case.mail, case.screening.kind
     seen = {
         "header_id": mail.message_id[:998],
@@ -193,21 +229,25 @@ def _handle_one(
         "kind": (Kind.PERSON if kind in _OF_PEOPLE else kind).value,
         "reasons": list(case.screening.reasons),
     }
-    if case.known is not None and case.known.id != case.row.id:
-        why = f"the same mail as message {case.known.id}"
+    known = batch.known.get(case.row.identity)
+    if known is not None and known.id != case.row.id:
+        why = f"the same mail as message {known.id}"
         ledger.finish(
-            connection, case.row.id, Disposition.DUPLICATE, reason=why, ticket_id=case.known.ticket_id, **seen
+            batch.settled(), case.row.id, Disposition.DUPLICATE, reason=why, ticket_id=known.ticket_id, **seen
         )
-        return handled(case, "duplicate", case.known.ticket_id, why=why)
-    if kind is Kind.BOUNCE:
-        return _bounce(connection, case, seen, now)
-    if kind not in _OF_PEOPLE:
-        return _set_aside(connection, office, case, seen)
-    return ticketing.write(connection, office, switched, case, seen, now)
+        batch.done.append(handled(case, "duplicate", known.ticket_id, why=why))
+    elif kind in _OF_PEOPLE:
+        ticketing.write(batch, case, seen)
+    else:
+        other = _bounce if kind is Kind.BOUNCE else _set_aside
+        done = other(batch, case, seen)
+        batch.done.append(done)
+        batch.seen(case, done.ticket_id)
 
 
-def _bounce(connection: Connection, case: Case, seen: dict[str, Any], now: datetime) -> Handled:
+def _bounce(batch: Batch, case: Case, seen: dict[str, Any]) -> Handled:
     """Tie a bounce to the reply it concerns (rules 4 and 28)."""
+    connection, now = batch.settled(), batch.now
     report = case.mail.report
     reply = threading.reply_with_ids(connection, report.original_ids) if report else None
     if reply is None or report is None:
@@ -226,7 +266,7 @@ def _bounce(connection: Connection, case: Case, seen: dict[str, Any], now: datet
         return handled(case, "note", reply.ticket_id, why="delivery note, not a failure")
     lifecycle.mark_undelivered(connection, reply.id, words or "undelivered")
     refused = f"balasan kami kembali: {words}".strip(": ")
-    switches.note_address(connection, addresses.mailbox_key(reply.recipient), refused, now)
+    batch.note_address(reply.recipient, refused)
     why = f"Balasan tidak sampai ke {reply.recipient}: {words or 'ditolak'}"
     lifecycle.set_ticket(connection, reply.ticket_id, TicketStatus.NEEDS_STAFF, now, reason=why)
     entry = audit.Entry(reply.ticket_id, audit.MACHINE, "bounced", {"reply": reply.id, "answer": words})
@@ -234,9 +274,10 @@ def _bounce(connection: Connection, case: Case, seen: dict[str, Any], now: datet
     return handled(case, "flagged", reply.ticket_id, why=why)
 
 
-def _set_aside(connection: Connection, office: Office, case: Case, seen: dict[str, Any]) -> Handled:
+def _set_aside(batch: Batch, case: Case, seen: dict[str, Any]) -> Handled:
     """Machine, list and own mail: noted on the ticket it belongs to, otherwise only in the ledger."""
-    joined = ticketing.find_ticket(connection, office, case)
+    connection = batch.settled()
+    joined = ticketing.find_ticket(connection, batch.office, case)
     why = "; ".join(case.screening.reasons) or case.screening.kind.value
     if joined.ticket_id is not None and case.screening.kind is not Kind.OWN:
         ledger.finish(

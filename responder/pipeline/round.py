@@ -126,7 +126,7 @@ class Rounds:
         compare_everything: bool,
     ) -> None:
         inbox = office.config.folders.inbox
-        filer = Filer(self.database, office, session)
+        filer = Filer(self.database, office, session, self._reader)
         news = None
         try:
             # Before new mail is answered: Sent may show that this database is an old one.
@@ -151,7 +151,7 @@ class Rounds:
             log.warning("filing refused, tried again later", mailbox=office.name, error=refused)
 
     def _handle(self, office: Office, done: OfficeRound) -> None:
-        handler = Handler(self.database, {office.name: office}, self._reader)
+        handler = Handler(self.database, office, self._reader)
         try:
             done.handled = handler.handle_due(self._clock())
         except (ContentError, ModelError) as error:

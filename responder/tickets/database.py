@@ -12,7 +12,9 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from responder.errors import StoreError
@@ -117,6 +119,17 @@ class Database:
                 config = _alembic_config()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
+
+
+def table_of(model: type[Any]) -> Table:
+    """The table of a model: a statement over it carries none of the ORM's cost."""
+    table: Table = model.__table__
+    return table
+
+
+def upsert_insert(dialect: str) -> Callable[[Any], Any]:
+    """The `insert` of an engine that knows ON CONFLICT, by the name of its dialect."""
+    return sqlite_insert if dialect == "sqlite" else postgresql_insert
 
 
 def _engine(url: str) -> Engine:

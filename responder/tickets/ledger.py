@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, case, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, Row, bindparam, case, func, or_, select, update
 
+from responder.tickets.database import table_of, upsert_insert
 from responder.tickets.models import Folder, Message
 from responder.tickets.status import Disposition
 
@@ -192,13 +191,16 @@ def polled(connection: Connection, mailbox: str, folder: str, now: datetime) -> 
     )
 
 
-def work(connection: Connection, mailboxes: Sequence[str], limit: int, now: datetime) -> Sequence[Row[Any]]:
-    """Return up to `limit` received messages of `mailboxes` that are due, oldest first."""
+def work(
+    connection: Connection, mailbox: str, limit: int, now: datetime, after: int = 0
+) -> Sequence[Row[Any]]:
+    """Return up to `limit` received messages of `mailbox` with ids above `after` that are due, oldest first."""
     return connection.execute(
         select(Message.__table__)
         .where(
             Message.disposition == Disposition.RECEIVED,
-            Message.mailbox.in_(mailboxes),
+            Message.mailbox == mailbox,
+            Message.id > after,
             or_(Message.next_try.is_(None), due(Message.next_try, now)),
         )
         .order_by(Message.id)
@@ -208,14 +210,17 @@ def work(connection: Connection, mailboxes: Sequence[str], limit: int, now: date
 
 def finish(connection: Connection, message_id: int, disposition: Disposition, **values: Any) -> bool:
     """Give a received message its end state; False when another worker was first."""
-    return (
-        connection.execute(
-            update(Message)
-            .where(Message.id == message_id, Message.disposition == Disposition.RECEIVED)
-            .values(disposition=disposition, next_try=None, **values)
-        ).rowcount
-        == 1
-    )
+    return finish_all(connection, [{"message_id": message_id, "disposition": disposition, **values}]) == 1
+
+
+def finish_all(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
+    """Give received messages their end states; return how many no other worker had finished before.
+
+    Each row has `message_id`, `disposition` and the same further columns.
+    """
+    if not rows:
+        return 0
+    return connection.execute(_FINISH, [{"next_try": None, **row} for row in rows]).rowcount
 
 
 def failed_attempt(connection: Connection, message_id: int, reason: str, now: datetime) -> Disposition:
@@ -306,6 +311,12 @@ def known_mails(connection: Connection, mailbox: str, folder: str, uidvalidity: 
     return (before or 0) + sum(counts(connection, mailbox, folder, uidvalidity).values())
 
 
+_MESSAGES = table_of(Message)
+_FINISH = update(_MESSAGES).where(
+    _MESSAGES.c.id == bindparam("message_id"), _MESSAGES.c.disposition == Disposition.RECEIVED
+)
+
+
 def due(column: Any, now: datetime) -> Any:
     """The condition that the time in `column` has come, also after the clock was set back."""
     return or_(column <= now, column > now + LONGEST_WAIT)
@@ -338,4 +349,4 @@ def _move(
 
 
 def _insert(connection: Connection, table: Any) -> Any:
-    return (sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert)(table)
+    return upsert_insert(connection.dialect.name)(table)

@@ -6,33 +6,56 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
+from responder.tickets.database import table_of
 from responder.tickets.ledger import due
 from responder.tickets.models import Message, Participant, Reply, StaffVerdict, Ticket
 from responder.tickets.status import DraftCopy, Filing, ReplyKind, ReplyStatus, TicketStatus
 
+# Statements of the hot path are made once: building one anew costs several times its execution.
+_TICKETS, _REPLIES = table_of(Ticket), table_of(Reply)
+_OPEN = insert(_TICKETS).returning(_TICKETS.c.id)
+_JOIN = insert(table_of(Participant))
+_SET = update(_TICKETS).where(_TICKETS.c.id == bindparam("ticket"))
+_ADD = insert(_REPLIES)
+_ADD_ONE = _ADD.returning(_REPLIES.c.id)
+_MOVE = update(_REPLIES).where(_REPLIES.c.id == bindparam("reply"), _REPLIES.c.status == bindparam("was"))
+_PREDICTED = insert(table_of(StaffVerdict))
+_LATEST = select(func.max(Message.id)).where(
+    Message.ticket_id == bindparam("ticket"), Message.kind == "person"
+)
+
 
 def open_ticket(connection: Connection, values: dict[str, Any]) -> int:
     """Insert a ticket with its vendor as the first participant; return its number."""
-    ticket_id = connection.execute(insert(Ticket).values(**values).returning(Ticket.id)).scalar_one()
-    connection.execute(insert(Participant).values(ticket_id=ticket_id, address=values["vendor_address"]))
+    ticket_id = number_ticket(connection, values)
+    add_participants(connection, [{"ticket_id": ticket_id, "address": values["vendor_address"]}])
     return ticket_id
 
 
+def number_ticket(connection: Connection, values: dict[str, Any]) -> int:
+    """Insert a ticket; return its number. The caller adds its vendor with `add_participants`."""
+    return int(connection.execute(_OPEN, values).scalar_one())
+
+
+def add_participants(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Let each `address` write into its `ticket_id`."""
+    if rows:
+        connection.execute(_JOIN, rows)
+
+
 def ticket(connection: Connection, ticket_id: int) -> Row[Any] | None:
-    return connection.execute(select(Ticket.__table__).where(Ticket.id == ticket_id)).first()
+    return connection.execute(select(_TICKETS).where(Ticket.id == ticket_id)).first()
 
 
 def reply(connection: Connection, reply_id: int) -> Row[Any] | None:
-    return connection.execute(select(Reply.__table__).where(Reply.id == reply_id)).first()
+    return connection.execute(select(_REPLIES).where(Reply.id == reply_id)).first()
 
 
 def replies(connection: Connection, ticket_id: int) -> Sequence[Row[Any]]:
     """Every reply of a ticket, oldest version first."""
-    return connection.execute(
-        select(Reply.__table__).where(Reply.ticket_id == ticket_id).order_by(Reply.id)
-    ).all()
+    return connection.execute(select(_REPLIES).where(Reply.ticket_id == ticket_id).order_by(Reply.id)).all()
 
 
 def messages(connection: Connection, ticket_id: int) -> Sequence[Row[Any]]:
@@ -45,15 +68,13 @@ def messages(connection: Connection, ticket_id: int) -> Sequence[Row[Any]]:
 
 def latest_message_id(connection: Connection, ticket_id: int) -> int | None:
     """The newest mail of a person in a ticket: a draft that answers an older one is stale."""
-    return connection.scalar(
-        select(func.max(Message.id)).where(Message.ticket_id == ticket_id, Message.kind == "person")
-    )
+    return connection.scalar(_LATEST, {"ticket": ticket_id})
 
 
 def current_draft(connection: Connection, ticket_id: int) -> Row[Any] | None:
     """The draft that waits for a decision; None when there is none."""
     return connection.execute(
-        select(Reply.__table__)
+        select(_REPLIES)
         .where(Reply.ticket_id == ticket_id, Reply.status == ReplyStatus.DRAFTED)
         .order_by(Reply.id.desc())
         .limit(1)
@@ -63,9 +84,13 @@ def current_draft(connection: Connection, ticket_id: int) -> Row[Any] | None:
 def set_ticket(
     connection: Connection, ticket_id: int, status: TicketStatus, now: datetime, **values: Any
 ) -> None:
-    connection.execute(
-        update(Ticket).where(Ticket.id == ticket_id).values(status=status, updated_at=now, **values)
-    )
+    set_tickets(connection, [{"ticket": ticket_id, "status": status, "updated_at": now, **values}])
+
+
+def set_tickets(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """The same for several: each row has `ticket`, `status`, `updated_at` and the same further columns."""
+    if rows:
+        connection.execute(_SET, rows)
 
 
 def answered_by(connection: Connection, reply: Row[Any], now: datetime) -> None:
@@ -82,19 +107,20 @@ def next_version(connection: Connection, message_id: int) -> int:
 
 
 def add_reply(connection: Connection, values: dict[str, Any]) -> int:
-    return connection.execute(insert(Reply).values(**values).returning(Reply.id)).scalar_one()
+    return int(connection.execute(_ADD_ONE, values).scalar_one())
+
+
+def add_replies(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert several replies; all rows have the same columns."""
+    if rows:
+        connection.execute(_ADD, rows)
 
 
 def move_reply(
     connection: Connection, reply_id: int, frm: ReplyStatus, to: ReplyStatus, **values: Any
 ) -> bool:
     """Move one reply from `frm` to `to`; False when it is not in `frm` (somebody was first)."""
-    return (
-        connection.execute(
-            update(Reply).where(Reply.id == reply_id, Reply.status == frm).values(status=to, **values)
-        ).rowcount
-        == 1
-    )
+    return connection.execute(_MOVE, {"reply": reply_id, "was": frm, "status": to, **values}).rowcount == 1
 
 
 def retire_drafts(connection: Connection, ticket_id: int, to: ReplyStatus, reason: str) -> list[int]:
@@ -119,6 +145,12 @@ def unwant_copy(connection: Connection, reply_id: int) -> bool:
             update(Reply).where(Reply.id == reply_id, Reply.draft_copy == frm).values(draft_copy=to)
         )
     return True
+
+
+def add_verdicts(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Keep what was predicted for each mail, from the first day; staff's decision will stand beside it."""
+    if rows:
+        connection.execute(_PREDICTED, rows)
 
 
 def decide_verdict(
@@ -205,7 +237,7 @@ def to_file(connection: Connection, mailbox: str, limit: int, now: datetime) -> 
 def draft_copies(connection: Connection, mailbox: str, state: DraftCopy, limit: int) -> Sequence[Row[Any]]:
     """Replies whose copy in Drafts is in `state`."""
     return connection.execute(
-        select(Reply.__table__)
+        select(_REPLIES)
         .where(Reply.mailbox == mailbox, Reply.draft_copy == state)
         .order_by(Reply.id)
         .limit(limit)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, bindparam, delete, select
 
 from responder.tickets import audit
+from responder.tickets.database import upsert_insert
 from responder.tickets.models import AddressNote, Base, Setting, TopicLevel
 
 AUTOMATIC = "automatic"
@@ -32,10 +31,14 @@ class Arming:
     held_since: datetime | None = None  # what was allowed to leave before waits until a person arms again
 
 
+_SWITCHES = select(Setting.key, Setting.value).where(Setting.key.in_([_ARMING, _BREAKER, _HOLD]))
+_NOTES = select(AddressNote.address, AddressNote.reason).where(
+    AddressNote.address.in_(bindparam("addresses", expanding=True))
+)
+
+
 def arming(connection: Connection) -> Arming:
-    rows = connection.execute(
-        select(Setting.key, Setting.value).where(Setting.key.in_([_ARMING, _BREAKER, _HOLD]))
-    )
+    rows = connection.execute(_SWITCHES)
     kept: dict[str, dict[str, Any]] = {row.key: row.value for row in rows}
     value, hold_value = kept.get(_ARMING, {}), kept.get(_HOLD, {})
     since, held_since = value.get("since"), hold_value.get("since")
@@ -107,9 +110,7 @@ def set_level(connection: Connection, mailbox: str, slug: str, level: str, actor
 
 def address_notes(connection: Connection, addresses: Iterable[str]) -> dict[str, str]:
     """Return address → why it gets no automatic mail, for those of `addresses` that have a note."""
-    rows = connection.execute(
-        select(AddressNote.address, AddressNote.reason).where(AddressNote.address.in_(set(addresses)))
-    )
+    rows = connection.execute(_NOTES, {"addresses": sorted(set(addresses))})
     return {row.address: row.reason for row in rows}
 
 
@@ -129,8 +130,7 @@ def clear_address(connection: Connection, address: str, actor: str, at: datetime
 
 def upsert(connection: Connection, table: type[Base], key: dict[str, Any], values: dict[str, Any]) -> None:
     """Insert the row, or update it where `key` exists; the same statement on both engines."""
-    dialect_insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    statement = dialect_insert(table).values(**key, **values)
+    statement = upsert_insert(connection.dialect.name)(table).values(**key, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
 from responder.tickets.models import Message, Participant, Reply, Ticket
 from responder.tickets.status import TicketStatus
@@ -30,33 +30,30 @@ def find(
     named = _by_ids(connection, mailbox, header_ids) or token_ticket
     if named is None:
         return Joined(None)
-    row = connection.execute(select(Ticket.mailbox, Ticket.id).where(Ticket.id == named)).first()
-    if row is None or row.mailbox != mailbox:
+    if connection.scalar(_MAILBOX_OF, {"ticket": named}) != mailbox:
         return Joined(None)
-    participant = connection.scalar(
-        select(Participant.address).where(
-            Participant.ticket_id == named, func.lower(Participant.address) == sender.lower()
-        )
-    )
+    participant = connection.scalar(_PARTICIPANT, {"ticket": named, "sender": sender.lower()})
     return Joined(named) if participant else Joined(None, claimed=named)
 
 
 def same_mail_open(connection: Connection, mailbox: str, sender: str, new_text: str) -> int | None:
     """Return the vendor's open ticket whose newest mail says exactly the same (rule 19); None when there is none."""
-    rows = connection.execute(
-        select(Ticket.id, Message.new_text)
-        .join(Message, Message.ticket_id == Ticket.id)
-        .where(
-            Ticket.mailbox == mailbox,
-            Ticket.vendor_address == sender,
-            Ticket.status.in_([TicketStatus.NEEDS_STAFF, TicketStatus.NEEDS_APPROVAL]),
-            Message.from_address == sender,
-        )
-        .order_by(Message.id.desc())
-        .limit(20)
-    )
+    rows = connection.execute(_SAID_IN_OPEN, {"mailbox": mailbox, "sender": sender})
     wanted = " ".join(new_text.split())
     return next((row.id for row in rows if wanted and " ".join(row.new_text.split()) == wanted), None)
+
+
+def waiting(connection: Connection, mailbox: str, senders: Collection[str]) -> set[str]:
+    """Those of `senders` who have an open ticket: only for them `same_mail_open` can find one."""
+    return set(connection.scalars(_WAITING, {"mailbox": mailbox, "senders": list(senders)}))
+
+
+def identities(connection: Connection, mailbox: str, header_ids: Collection[str]) -> dict[str, set[str]]:
+    """Message-ID → identities of the mails that came with it, for those of `header_ids` that are known."""
+    found: dict[str, set[str]] = {}
+    for row in connection.execute(_IDENTITIES, {"mailbox": mailbox, "ids": list(header_ids)}):
+        found.setdefault(row.header_id, set()).add(row.identity)
+    return found
 
 
 def reply_with_ids(connection: Connection, header_ids: Sequence[str]) -> Any:
@@ -71,18 +68,55 @@ def reply_with_ids(connection: Connection, header_ids: Sequence[str]) -> Any:
 def _by_ids(connection: Connection, mailbox: str, header_ids: Sequence[str]) -> int | None:
     if not header_ids:
         return None
-    ours = connection.scalar(
-        select(Reply.ticket_id)
-        .where(Reply.header_id.in_(header_ids), Reply.mailbox == mailbox)
-        .order_by(Reply.id.desc())
-        .limit(1)
-    )
+    asked = {"ids": list(header_ids), "mailbox": mailbox}
+    ours = connection.scalar(_BY_OUR_ID, asked)
     if ours is not None:
         return int(ours)
-    theirs = connection.scalar(
-        select(Message.ticket_id)
-        .where(Message.header_id.in_(header_ids), Message.mailbox == mailbox, Message.ticket_id.is_not(None))
-        .order_by(Message.id.desc())
-        .limit(1)
-    )
+    theirs = connection.scalar(_BY_THEIR_ID, asked)
     return int(theirs) if theirs is not None else None
+
+
+_OPEN = (TicketStatus.NEEDS_STAFF, TicketStatus.NEEDS_APPROVAL)
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_MAILBOX: BindParameter[Any] = bindparam("mailbox")
+
+_MAILBOX_OF = select(Ticket.mailbox).where(Ticket.id == bindparam("ticket"))
+_PARTICIPANT = select(Participant.address).where(
+    Participant.ticket_id == bindparam("ticket"), func.lower(Participant.address) == bindparam("sender")
+)
+_WAITING = (
+    select(Ticket.vendor_address)
+    .where(
+        Ticket.mailbox == _MAILBOX,
+        Ticket.vendor_address.in_(bindparam("senders", expanding=True)),
+        Ticket.status.in_(_OPEN),
+    )
+    .distinct()
+)
+_SAID_IN_OPEN = (
+    select(Ticket.id, Message.new_text)
+    .join(Message, Message.ticket_id == Ticket.id)
+    .where(
+        Ticket.mailbox == _MAILBOX,
+        Ticket.vendor_address == bindparam("sender"),
+        Ticket.status.in_(_OPEN),
+        Message.from_address == bindparam("sender"),
+    )
+    .order_by(Message.id.desc())
+    .limit(20)
+)
+_IDENTITIES = select(Message.header_id, Message.identity).where(
+    Message.header_id.in_(_IDS), Message.mailbox == _MAILBOX
+)
+_BY_OUR_ID = (
+    select(Reply.ticket_id)
+    .where(Reply.header_id.in_(_IDS), Reply.mailbox == _MAILBOX)
+    .order_by(Reply.id.desc())
+    .limit(1)
+)
+_BY_THEIR_ID = (
+    select(Message.ticket_id)
+    .where(Message.header_id.in_(_IDS), Message.mailbox == _MAILBOX, Message.ticket_id.is_not(None))
+    .order_by(Message.id.desc())
+    .limit(1)
+)

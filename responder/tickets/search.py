@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, literal_column, select, text
+from sqlalchemy import ColumnElement, Connection, column, func, literal_column, select, text
+from sqlalchemy import table as sql_table
 
 from responder.tickets.lines import Line, ticket_lines
 from responder.tickets.models import Message, Reply, Ticket
@@ -120,20 +121,18 @@ def _matching(connection: Connection, table: Any, wanted: list[str]) -> tuple[An
     joined = select().join_from(table, Ticket, Ticket.id == table.ticket_id)
     if connection.dialect.name == "postgresql":
         expression = " & ".join(word + ":*" if len(word) >= BEGINNING else word for word in wanted)
-        column: ColumnElement[Any] = literal_column(f"{table.__tablename__}.words")
-        matches = column.op("@@")(func.to_tsquery(literal_column("'simple'"), expression))
+        derived: ColumnElement[Any] = literal_column(f"{table.__tablename__}.words")
+        matches = derived.op("@@")(func.to_tsquery(literal_column("'simple'"), expression))
         return joined.where(matches), table.id
-    index = _INDEXES[table]
+    index = sql_table(_INDEXES[table], column("rowid"))
     expression = " AND ".join(f'"{word}"*' if len(word) >= BEGINNING else f'"{word}"' for word in wanted)
-    row_id: ColumnElement[int] = literal_column(f"{index}.rowid")
     query = (
         select()
-        .select_from(text(index))
-        .join_from(text(index), table, table.id == row_id)
+        .join_from(index, table, table.id == index.c.rowid)
         .join(Ticket, Ticket.id == table.ticket_id)
-        .where(text(f"{index} MATCH :words").bindparams(words=expression))
+        .where(text(f"{index.name} MATCH :words").bindparams(words=expression))
         # The index leads, in its own order; whatever else the planner would begin with reads far more.
         .with_hint(table, "NOT INDEXED", "sqlite")
         .with_hint(Ticket, "NOT INDEXED", "sqlite")
     )
-    return query, row_id
+    return query, index.c.rowid

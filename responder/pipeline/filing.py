@@ -1,8 +1,8 @@
 """Wishes about the mailbox: drafts in Drafts, sent replies in Sent, flags on the original.
 
-All of it can fail and be tried again for ever; none of it can send, and nothing here changes what was sent. What
-staff do in their own mail client is read here too: a reply of theirs found in Sent, or a draft gone from Drafts,
-takes over ours (rule 28b); our own Message-ID found in Sent settles an uncertain reply (rule 75).
+All of it can fail and be tried again for ever; none of it can send, and nothing here changes what was sent. Sent is
+read here too: a reply of staff found there takes over ours (rule 28b); our own Message-ID settles an uncertain reply
+(rule 75). What staff do in the other folders is read by `mailclient`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,21 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from responder.errors import MailServerError
-from responder.mail.addresses import mailboxes, message_ids
-from responder.mail.headers import fields
+from responder.errors import ContentError, MailServerError, UnreadableMail
+from responder.mail import parse
 from responder.mail.imap import ImapSession
+from responder.mail.reader import Reader
 from responder.mail.tokens import is_own_message_id
+from responder.pipeline import clientmail
+from responder.pipeline.clientmail import HEAD_FIELDS, Head
 from responder.pipeline.intake import numbered_anew
+from responder.pipeline.mailclient import ClientTally, MailClient
 from responder.pipeline.office import Office
 from responder.tickets import audit, claims, ledger, lifecycle, switches, takeover
 from responder.tickets.database import Database
 from responder.tickets.ledger import Cursor
-from responder.tickets.status import DraftCopy, ReplyStatus
+from responder.tickets.status import DraftCopy, Filing, ReplyStatus
+from responder.tickets.takeover import SentByHand
 
 BATCH = 50
 FILING_RETRY = timedelta(minutes=1)
@@ -33,6 +37,9 @@ FILING_NOTED_AFTER = 10
 
 STAFF_KEYWORD = "LPSE-Staff"
 """IMAP keyword on mails that a person must answer, where the server takes keywords (rule 56)."""
+
+
+_NOT_SENT_BY_US = frozenset({ReplyStatus.DRAFTED, ReplyStatus.DISCARDED, ReplyStatus.SUPERSEDED})
 
 
 @dataclass(slots=True)
@@ -45,16 +52,8 @@ class FilingTally:
     flagged: int = 0
     taken_over: int = 0
     settled: int = 0
+    client: ClientTally = field(default_factory=ClientTally)
     refused: list[str] = field(default_factory=list)  # wishes that the server refused, to be tried again
-
-
-@dataclass(frozen=True, slots=True)
-class SentMail:
-    """What one mail in Sent says about our replies."""
-
-    own_id: str  # its Message-ID, without angle brackets
-    answered: tuple[str, ...]  # ids of its In-Reply-To
-    recipients: tuple[str, ...]  # addresses of To and Cc
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +62,27 @@ class SentNews:
 
     folder: str
     cursor: Cursor
-    mails: tuple[SentMail, ...]
+    mails: tuple[Head, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A mail in Sent that a person wrote: the mail it answers, and our version that it went out under, if any."""
+
+    message_id: int
+    ticket_id: int
+    named: Any | None
 
 
 class Filer:
     """Does the wishes of one office over one IMAP connection."""
 
-    def __init__(self, database: Database, office: Office, session: ImapSession) -> None:
+    def __init__(self, database: Database, office: Office, session: ImapSession, reader: Reader) -> None:
         self._database = database
         self._office = office
         self._session = session
+        self._reader = reader
+        self._client = MailClient(database, office, session, reader)
 
     def read_sent(self, now: datetime) -> SentNews | None:
         """Read what came into Sent. A Message-ID of our making that no record knows: the database is an old one.
@@ -92,23 +102,28 @@ class Filer:
             return None
         if numbered_anew(cursor, state):
             cursor = Cursor(state.uidvalidity, 0)
-        last, mails = cursor.uid, list[SentMail]()
+        last, mails = cursor.uid, list[Head]()
         while uids := self._session.new_uids(last, BATCH):
-            heads = self._session.fetch_headers(uids, ("Message-ID", "In-Reply-To", "To", "Cc"))
-            mails += [_sent_mail(head) for _, head in sorted(heads.items())]
+            heads = self._session.fetch_headers(uids, HEAD_FIELDS)
+            mails += [Head.of(uid, head) for uid, head in sorted(heads.items())]
             last = max(uids)
         self._hold_if_unknown(folder, mails, now)
         return SentNews(folder, Cursor(state.uidvalidity, last), tuple(mails)) if mails else None
 
     def note_sent(self, news: SentNews | None, tally: FilingTally, now: datetime) -> None:
-        """Note on our replies what Sent says; to be done after new mail was handled and before anything is sent."""
+        """Note what Sent and the other folders of staff say; after new mail was handled, before anything is sent."""
         if news is not None:
+            for mail in news.mails:
+                self._note(mail, news.folder, tally, now)
             with self._database.begin() as connection:
-                for mail in news.mails:
-                    self._note(connection, mail, tally, now)
                 ledger.move_cursor(connection, self._office.name, news.folder, news.cursor, now)
         self._look_up_uncertain(tally, now)
-        self._check_placed_drafts(tally, now)
+        try:
+            tally.client = self._client.look(now)
+        except ContentError as error:
+            # What staff moved waits in its folder; what was approved before still leaves.
+            tally.refused.append(str(error))
+        tally.taken_over += tally.client.taken_over
 
     def do_wishes(self, tally: FilingTally, now: datetime) -> None:
         """File sent replies, place and remove draft copies, set flags; each by itself.
@@ -126,7 +141,7 @@ class Filer:
             raise error
         tally.refused.append(str(error))
 
-    def _hold_if_unknown(self, folder: str, mails: list[SentMail], now: datetime) -> None:
+    def _hold_if_unknown(self, folder: str, mails: list[Head], now: datetime) -> None:
         ours = {mail.own_id for mail in mails if is_own_message_id(self._office.key, mail.own_id)}
         if not ours:
             return
@@ -139,13 +154,64 @@ class Filer:
             with self._database.begin() as connection:
                 switches.hold(connection, reason, now)
 
-    def _note(self, connection: Connection, mail: SentMail, tally: FilingTally, now: datetime) -> None:
-        if mail.own_id and takeover.seen_in_sent(connection, mail.own_id, now):
-            tally.settled += 1
-        elif mail.answered and takeover.answered_by_hand(
-            connection, self._office.name, mail.answered, mail.recipients, now
-        ):
-            tally.taken_over += 1
+    def _note(self, mail: Head, folder: str, tally: FilingTally, now: datetime) -> None:
+        with self._database.read() as connection:
+            ours = takeover.reply_with_id(connection, self._office.name, mail.own_id)
+            answered = self._answered(connection, mail, ours)
+        if answered is None:
+            with self._database.begin() as connection:
+                tally.settled += bool(mail.own_id) and takeover.seen_in_sent(connection, mail.own_id, now)
+            return
+        sent = self._sent_by_hand(mail, folder, answered)
+        with self._database.begin() as connection:
+            # Our very words under our own Message-ID: that version is what was sent.
+            named_sent = (
+                answered.named is not None
+                and sent is not None
+                and sent.decision == "approved"
+                and claims.proved_sent(connection, answered.named.id, "found in Sent", now, Filing.DONE)
+            )
+            takeover.by_hand(
+                connection, answered.message_id, answered.ticket_id, sent, now, keep=not named_sent
+            )
+        tally.taken_over += 1
+
+    def _answered(self, connection: Connection, mail: Head, ours: Any | None) -> _Answered | None:
+        """Which mail a person has answered with `mail`; None where it is a reply that we sent, or no reply."""
+        if ours is not None:
+            by_us = ours.status not in _NOT_SENT_BY_US
+            return None if by_us else _Answered(ours.message_id, ours.ticket_id, ours)
+        row = takeover.answered_message(connection, self._office.name, mail.answered, mail.recipients)
+        return None if row is None else _Answered(row.id, row.ticket_id, None)
+
+    def _sent_by_hand(self, mail: Head, folder: str, answered: _Answered) -> SentByHand | None:
+        """What a person wrote; None where it cannot be read: that the mail is answered is known all the same."""
+        self._session.select(folder, readonly=True)
+        limits = self._office.settings.limits
+        fetched = list(self._session.fetch_batch([mail.uid], limits.raw_kept_bytes, limits.message_bytes))
+        if not fetched or fetched[0].missing:
+            return None
+        one = fetched[0]
+        try:
+            read = (
+                self._reader.read(one.raw)
+                if one.raw is not None
+                else parse.read_parts(one.header, one.parts, one.attachments, one.size)
+            )
+        except UnreadableMail:
+            return None
+        with self._database.read() as connection:
+            proposed = takeover.proposed(connection, answered.message_id)
+        decision, topics = clientmail.judged(answered.named or proposed, read.text)
+        return SentByHand(
+            header_id=mail.own_id,
+            recipient=next(iter(mail.recipients), ""),
+            subject=mail.subject,
+            text=read.text,
+            data=one.raw or one.header,
+            decision=decision,
+            topics=topics,
+        )
 
     def _look_up_uncertain(self, tally: FilingTally, now: datetime) -> None:
         """Search Sent for uncertain replies: a provider that files by itself may do so later than we look (rule 75)."""
@@ -158,32 +224,6 @@ class Filer:
             if self._session.search_message_id(folder, row.header_id):
                 with self._database.begin() as connection:
                     tally.settled += takeover.seen_in_sent(connection, row.header_id, now)
-
-    def _check_placed_drafts(self, tally: FilingTally, now: datetime) -> None:
-        """A placed draft that is no longer there was taken over, unless the whole folder was renumbered."""
-        with self._database.read() as connection:
-            placed = [
-                row
-                for state in (DraftCopy.PLACED, DraftCopy.REMOVE)
-                for row in lifecycle.draft_copies(connection, self._office.name, state, BATCH * 20)
-                if row.status in {ReplyStatus.DRAFTED, ReplyStatus.APPROVED}
-            ]
-        folder = self._session.find_folder("drafts") if placed else None
-        if folder is None:
-            return
-        uidvalidity = self._session.select(folder, readonly=True).uidvalidity
-        there = set(self._session.listed([row.draft_uid for row in placed if row.draft_uid]))
-        for row in placed:
-            if row.draft_uidvalidity != uidvalidity or not row.draft_uid:
-                found = self._session.search_message_id(folder, row.header_id)
-                with self._database.begin() as connection:
-                    if found:
-                        lifecycle.copy_placed(connection, row.id, uidvalidity, found[0])
-                    else:
-                        lifecycle.copy_wanted(connection, row.id)
-            elif row.draft_uid not in there:
-                with self._database.begin() as connection:
-                    tally.taken_over += takeover.draft_gone(connection, row.id, now)
 
     def _file_sent(self, tally: FilingTally, now: datetime) -> None:
         with self._database.read() as connection:
@@ -273,12 +313,3 @@ class Filer:
         with self._database.begin() as connection:
             takeover.flagged(connection, [message_id for message_id, _ in rows])
         tally.flagged += len(rows)
-
-
-def _sent_mail(head: bytes) -> SentMail:
-    values = {name.lower(): value for name, value in fields(head)[0]}
-    return SentMail(
-        own_id=next(iter(message_ids(values.get("message-id", ""))), ""),
-        answered=tuple(message_ids(values.get("in-reply-to", ""))),
-        recipients=tuple(one.address for one in mailboxes((values.get("to", ""), values.get("cc", "")))),
-    )

@@ -2,25 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 
-from fastapi import FastAPI
-from fastapi.responses import PlainTextResponse
+import structlog
+from anyio import to_thread
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
 
 from responder.config import Settings
+from responder.errors import Refused, ResponderError, StoreError
 from responder.tickets.database import Database
-from responder.web.guard import Guard
+from responder.web import assets, decisions, frames, lists, login, people, ticket, writing
+from responder.web.guard import API, Guard
+from responder.web.login import login_page
+from responder.web.pages import render
+from responder.web.service import Service
+from responder.web.visitors import Forbidden, SignedOut, find
+
+log = structlog.get_logger("responder.web")
+
+THREADS = 8
+"""Requests worked on at a time: more would only wait for one another, and each may hold a connection."""
 
 
 def create_app(settings: Settings, database: Database, clock: Callable[[], datetime]) -> FastAPI:
     """Return the application; nothing is listened on."""
-    app = FastAPI(title="LPSE responder", docs_url=None, redoc_url=None, openapi_url=None)
+    service = Service(settings, database, clock)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
+        yield
+        service.close()
+
+    app = FastAPI(title="LPSE responder", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.service = service
     app.add_middleware(Guard, web=settings.web)
-
-    @app.get("/sehat")
-    def healthy() -> PlainTextResponse:
-        """For a load balancer: the process answers."""
-        return PlainTextResponse("ok")
-
+    app.add_api_route("/sehat", _healthy, methods=["GET"])
+    # `ticket` last: it takes every other address below a ticket.
+    for module in (assets, login, lists, people, frames, writing, decisions, ticket):
+        app.include_router(module.router)
+    app.add_exception_handler(SignedOut, _signed_out)
+    app.add_exception_handler(Forbidden, _forbidden)
+    app.add_exception_handler(ResponderError, _failed)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http)
     return app
+
+
+def _healthy() -> PlainTextResponse:
+    """For a load balancer: the process answers."""
+    return PlainTextResponse("ok")
+
+
+def _signed_out(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SignedOut)
+    return login_page(request, request.app.state.service, error)
+
+
+def _forbidden(request: Request, _: Exception) -> Response:
+    return _problem(request, 403, "error.forbidden")
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    if isinstance(error, Refused):
+        return _problem(request, 409, "error.refused", str(error))
+    log.error("request failed", path=request.url.path, error=str(error))
+    return _problem(request, 503 if isinstance(error, StoreError) else 500, "error.failed", str(error))
+
+
+def _malformed(request: Request, _: Exception) -> Response:
+    return _problem(request, 400, "error.malformed")
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _problem(
+        request, error.status_code, "error.not_found" if error.status_code == 404 else "error.http"
+    )
+
+
+def _problem(request: Request, status: int, key: str, detail: str = "") -> Response:
+    """An error as a page, or as JSON for a program."""
+    if request.url.path.startswith(API):
+        return JSONResponse({"detail": detail or key}, status)
+    service: Service = request.app.state.service
+    try:
+        visitor = find(request, service)
+    except StoreError:
+        visitor = None
+    return render(
+        request, service, "error.html", visitor, status, push="false", key=key, detail=detail, code=status
+    )

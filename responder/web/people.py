@@ -1,0 +1,107 @@
+"""Accounts of staff, for admins."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from responder.errors import Refused
+from responder.tickets import accounts
+from responder.tickets.models_staff import Role
+from responder.web.pages import render
+from responder.web.service import Service, UsesService
+from responder.web.visitors import AdminDecides, AdminReads, Visitor
+
+router = APIRouter()
+
+Field = Annotated[str, Form(max_length=200)]
+
+
+@router.get("/akun")
+def listed(request: Request, service: UsesService, visitor: AdminReads) -> Response:
+    return _page(request, service, visitor)
+
+
+@router.post("/akun/tambah")
+def add(
+    request: Request,
+    service: UsesService,
+    visitor: AdminDecides,
+    nama: Field = "",
+    lengkap: Field = "",
+    peran: Annotated[Role, Form()] = Role.OFFICER,
+    sandi: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    try:
+        with service.database.begin() as connection:
+            accounts.add(connection, nama, peran, sandi, visitor.name, service.clock(), full_name=lengkap)
+    except Refused as error:
+        return _page(request, service, visitor, error)
+    return RedirectResponse("/akun", 303)
+
+
+@router.post("/akun/{name}/sandi")
+def set_password(
+    request: Request,
+    service: UsesService,
+    visitor: AdminDecides,
+    name: str,
+    sandi: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Another password; the account is logged out everywhere."""
+    try:
+        with service.database.begin() as connection:
+            accounts.set_password(connection, name, sandi, visitor.name, service.clock())
+    except Refused as error:
+        return _page(request, service, visitor, error)
+    return RedirectResponse("/akun", 303)
+
+
+@router.post("/akun/{name}/peran")
+def set_role(
+    request: Request,
+    service: UsesService,
+    visitor: AdminDecides,
+    name: str,
+    peran: Annotated[Role, Form()],
+) -> Response:
+    try:
+        with service.database.begin() as connection:
+            accounts.set_role(connection, name, peran, visitor.name, service.clock())
+    except Refused as error:
+        return _page(request, service, visitor, error)
+    return RedirectResponse("/akun", 303)
+
+
+@router.post("/akun/{name}/aktif")
+def set_active(
+    request: Request,
+    service: UsesService,
+    visitor: AdminDecides,
+    name: str,
+    aktif: Annotated[bool, Form()],
+) -> Response:
+    try:
+        with service.database.begin() as connection:
+            accounts.set_active(connection, name, aktif, visitor.name, service.clock())
+    except Refused as error:
+        return _page(request, service, visitor, error)
+    return RedirectResponse("/akun", 303)
+
+
+def _page(request: Request, service: Service, visitor: Visitor, error: Refused | None = None) -> Response:
+    with service.database.read() as connection:
+        people = accounts.listed(connection)
+    return render(
+        request,
+        service,
+        "people.html",
+        visitor,
+        422 if error is not None else 200,
+        push="false" if error is not None else None,
+        people=people,
+        shortest=accounts.SHORTEST_PASSWORD,
+        error=visitor.words("refused.other", why=str(error)) if error is not None else "",
+    )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import binascii
 import imaplib
 import re
+import select
+import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -101,9 +104,10 @@ class ImapConnection:
     def _idle_once(self, seconds: float) -> list[tuple[Any, ...]]:
         with self._talking("IDLE") as client:
             client.idle()
-            told = list(client.idle_check(timeout=seconds))
-            # DONE also brings what came in one packet with the server's "+", which no poll of the socket shows.
-            return told + list(client.idle_done()[1])
+            _wait_for_octets(client.socket(), seconds)
+            # Everything is read by the answer to DONE. IMAPClient.idle_check takes a line that comes in two packets
+            # for a broken one.
+            return list(client.idle_done()[1])
 
     def _open(self) -> None:
         if self._server.oauth2 is None:
@@ -185,3 +189,12 @@ class ImapConnection:
         # Read after the log-in only: Office 365 shows MOVE to nobody else.
         with self._talking("capabilities") as client:
             return bool(client.has_capability(capability))
+
+
+def _wait_for_octets(sock: socket.socket, seconds: float) -> None:
+    """Return when there is something to read, or after `seconds`."""
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return
+    ready = select.poll()
+    ready.register(sock, select.POLLIN)
+    ready.poll(seconds * 1000)

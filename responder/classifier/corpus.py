@@ -71,6 +71,13 @@ def rows_of(matrix: sparse.csr_matrix) -> Sparse:
     return Sparse(rows, matrix.indices.astype(np.int64), matrix.data, matrix.shape[0])
 
 
+def class_counts(matrix: sparse.csr_matrix, labels: Floats) -> Floats:
+    """Return in how many texts of each class every column occurs: (columns, classes); `labels` (texts, classes)."""
+    present = matrix.sign()
+    counts: Floats = present.T.tocsr() @ labels
+    return counts
+
+
 def _counted(
     documents: Sequence[Document],
 ) -> tuple[dict[str, sparse.csr_matrix], dict[str, Mapping[str, int]]]:

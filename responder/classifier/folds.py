@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from responder.classifier.corpus import Corpus, matrix_of, rows_of
+from responder.classifier import familiarity
+from responder.classifier.corpus import Corpus, class_counts, matrix_of, rows_of
 from responder.classifier.neighbours import closeness
 from responder.classifier.trust import NEIGHBOUR_VIEW, Scores, cues_of, words_of
 from responder.classifier.vectors import Document, Floats, Sparse
@@ -62,6 +63,8 @@ class Folds:
         whole = matrix_of(vectorizer.weighed(_joined(corpus.texts, self._mails, width)), width)
         self._views = [whole[:, span] for span in self._spans.values()]
         self._near = whole[:, self._spans[NEIGHBOUR_VIEW]]
+        self._shares = {view: _shares(whole[:, self._spans[view]]) for view in familiarity.VIEWS}
+        self._texts = matrix_of(corpus.texts, width)
         self._sentences = matrix_of(vectorizer.weighed(corpus.sentences), width)
         sizes = np.array([len(row.document) for row in rows])
         ends = np.cumsum(sizes)
@@ -77,19 +80,32 @@ class Folds:
         `labels` (rows x classes): 1 where a row belongs to a class, topics in their order and then staff.
         """
         writers = np.array([row.writer for row in self._rows])
+        counts = class_counts(self._texts, labels.astype(np.float32))
         judged: list[Judged] = []
         for writer, weights in without.items():
             own = [i for i, mail in enumerate(self._mails) if mail.writer == writer]
             similar = product(self._near[own], self._near[: len(self._rows)])
             near = closeness(similar, labels * (writers != writer)[:, None])
-            scores = self._scores(own, weights, near)
+            his = labels[writers == writer].astype(np.float32)
+            others = counts - class_counts(self._texts[writers == writer], his)
+            texts = labels[writers != writer].sum(axis=0, dtype=np.float32)
+            scores = self._scores(own, weights, near, self._familiar(own, others, texts))
             for i, found in zip(own, scores, strict=True):
                 mail = self._mails[i]
                 right = frozenset(topics.index(label) for label in mail.labels)
                 judged.append(Judged(found, right, writer, len(mail.rows) > 1))
         return judged
 
-    def _scores(self, own: Sequence[int], weights: Floats, near: Floats) -> list[Scores]:
+    def _familiar(self, own: Sequence[int], counts: Floats, texts: Floats) -> Floats:
+        return np.concatenate(
+            [
+                familiarity.as_inputs(share[own] @ familiarity.table(counts[self._spans[view]], texts))
+                for view, share in self._shares.items()
+            ],
+            axis=2,
+        )
+
+    def _scores(self, own: Sequence[int], weights: Floats, near: Floats, familiar: Floats) -> list[Scores]:
         spans = self._spans.values()
         parts = np.stack(
             [view[own] @ weights[span] for view, span in zip(self._views, spans, strict=True)], axis=1
@@ -99,12 +115,12 @@ class Folds:
         ends = np.cumsum([len(self._places[text]) for text in texts]).tolist()
         said_in = {text: spoken[start:end] for text, start, end in zip(texts, [0, *ends], ends, strict=False)}
         found = []
-        for i, part, close in zip(own, parts, near, strict=True):
+        for i, part, close, known in zip(own, parts, near, familiar, strict=True):
             rows = self._mails[i].rows
             said = np.concatenate([said_in[row] for row in rows])
             cues = frozenset[str]().union(*(self._cues[row] for row in rows))
             words = sum(self._words[row] for row in rows)
-            found.append(Scores.of(part, said, close, cues, words))
+            found.append(Scores(part.sum(axis=0), said, part, close, known, cues, words))
         return found
 
 
@@ -142,6 +158,14 @@ def _joined(counts: Sparse, mails: Sequence[_Mail], width: int) -> Sparse:
     ones = np.ones(len(chosen), dtype=np.float32)
     choice = Sparse(np.repeat(np.arange(len(mails)), sizes), np.array(chosen), ones, len(mails))
     return rows_of(matrix_of(choice, counts.height) @ matrix_of(counts, width))
+
+
+def _shares(view: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return each entry's share of its row."""
+    totals = np.asarray(view.sum(axis=1)).ravel()
+    shares: sparse.csr_matrix = view.copy()
+    shares.data /= np.repeat(totals, np.diff(view.indptr))
+    return shares
 
 
 def product(left: sparse.csr_matrix, right: sparse.csr_matrix) -> Floats:

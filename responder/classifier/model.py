@@ -16,6 +16,7 @@ import numpy as np
 from responder.classifier import examples, reasons, words
 from responder.classifier.decision import Decision, Explanation, Outcome
 from responder.classifier.evidence import nearest_examples, topic_evidence
+from responder.classifier.familiarity import Familiarity
 from responder.classifier.labelled import LabelledText
 from responder.classifier.lexicon import Lexicon
 from responder.classifier.logistic import Array, Logistic
@@ -56,6 +57,7 @@ class Model:
     vectorizer: Vectorizer = field(repr=False)
     weights: Floats = field(repr=False)  # (features, topics + 1)
     neighbours: Neighbours = field(repr=False)
+    familiarity: Familiarity = field(repr=False)
     cues: tuple[str, ...] = field(repr=False)
     lead: Logistic = field(repr=False)
     also: Logistic = field(repr=False)
@@ -68,7 +70,7 @@ class Model:
             documents = [
                 self.lexicon.sentences(subject, text) for subject, text in mails[start : start + _BATCH]
             ]
-            scores = score(documents, self.vectorizer, self.weights, self.neighbours)
+            scores = score(documents, self.vectorizer, self.weights, self.neighbours, self.familiarity)
             lead = self.lead.probability(lead_inputs(scores, self.cues))
             also = self.also.probability(also_inputs(scores))
             decisions += [
@@ -123,6 +125,8 @@ class Model:
             "near_rows": self.neighbours.rows,
             "near_values": self.neighbours.values,
             "near_labels": self.neighbours.labels,
+            "familiar_counts": self.familiarity.counts,
+            "familiar_texts": self.familiarity.texts,
         }
         for name, part in (("lead", self.lead), ("also", self.also)):
             arrays |= {
@@ -221,18 +225,21 @@ def _assemble(header: dict[str, object], arrays: dict[str, np.ndarray], content:
     for view, features in names.items():
         columns[view] = {name: start + i for i, name in enumerate(features)}
         start += len(features)
-    if len(arrays["idf"]) != start or arrays["weights"].shape != (start, len(topics) + 1):
+    shape = (start, len(topics) + 1)
+    if len(arrays["idf"]) != start or not shape == arrays["weights"].shape == arrays["familiar_counts"].shape:
         raise ValueError("its parts do not fit together")
     lexicon = words.load(content)
+    vectorizer = Vectorizer(columns, arrays["idf"])
     return Model(
         topics=tuple(topics),
         version=str(header["version"]),
         digest=str(header["digest"]),
         thresholds=Thresholds(**thresholds),
         lexicon=lexicon,
-        vectorizer=Vectorizer(columns, arrays["idf"]),
+        vectorizer=vectorizer,
         weights=arrays["weights"],
         neighbours=Neighbours(*(arrays[f"near_{part}"] for part in ("starts", "rows", "values", "labels"))),
+        familiarity=Familiarity.of(arrays["familiar_counts"], arrays["familiar_texts"], vectorizer),
         cues=tuple(header["cues"]),  # type: ignore[arg-type]
         lead=_logistic(arrays, "lead"),
         also=_logistic(arrays, "also"),

@@ -14,8 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from responder.classifier import examples, ridge, words
 from responder.classifier.bounds import upper_bound
-from responder.classifier.corpus import Corpus
+from responder.classifier.corpus import Corpus, class_counts, matrix_of
 from responder.classifier.decision import Outcome
+from responder.classifier.familiarity import Familiarity
 from responder.classifier.folds import Folds, Judged, Row
 from responder.classifier.labelled import LabelledText
 from responder.classifier.lexicon import Lexicon
@@ -95,6 +96,11 @@ def _train(content: Path, labelled: Sequence[LabelledText], target_error: float,
         vectorizer=vectorizer,
         weights=fitted.weights,
         neighbours=Neighbours.of(vectorizer.part(matrix, NEIGHBOUR_VIEW), vectorizer.width, labels),
+        familiarity=Familiarity.of(
+            class_counts(matrix_of(corpus.texts, vectorizer.width), labels.astype(np.float32)),
+            labels.sum(axis=0, dtype=np.float32),
+            vectorizer,
+        ),
         cues=cues,
         lead=lessons.lead.fit(),
         also=lessons.also.fit(),

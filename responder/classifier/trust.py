@@ -3,7 +3,8 @@
 The linear layer says which topic a mail resembles. Whether that resemblance may be believed is learnt here, from a
 few numbers that mean the same for every topic: by how much it leads, how loudly "a person must answer" speaks,
 whether words, letters, concepts and the nearest training texts agree, what the single sentences say, which cues
-stand in the text. Pooled, 4,000 examples judge this; per topic there would be 300.
+stand in the text, whether all of it is said in texts of the topic. Pooled, 4,000 examples judge this; per topic there
+would be 400.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from responder.classifier.familiarity import Familiarity
 from responder.classifier.lexicon import STOP_PREFIX
 from responder.classifier.logistic import Array
 from responder.classifier.neighbours import Neighbours
@@ -32,22 +34,24 @@ class Scores:
     sentences: Floats  # (sentences, classes)
     parts: Floats  # (views, classes): what words, letters and concepts each add to `whole`
     near: Floats  # (classes, 2): cosine of the nearest training text, mean of the nearest five
+    familiar: Floats  # (topics, features): as from `Familiarity.inputs`
     cues: frozenset[str]  # cues and stops found in any sentence
     words: int
 
-    @classmethod
-    def of(cls, parts: Floats, sentences: Floats, near: Floats, cues: frozenset[str], words: int) -> Scores:
-        return cls(parts.sum(axis=0), sentences, parts, near, cues, words)
-
 
 def score(
-    documents: Sequence[Document], vectorizer: Vectorizer, weights: Floats, neighbours: Neighbours
+    documents: Sequence[Document],
+    vectorizer: Vectorizer,
+    weights: Floats,
+    neighbours: Neighbours,
+    familiarity: Familiarity,
 ) -> list[Scores]:
     """Score whole mails and each of their sentences."""
     columns = [[vectorizer.sentence(sentence) for sentence in document] for document in documents]
     whole = vectorizer.rows([vectorizer.document(sentences) for sentences in columns])
     parts = vectorizer.by_view(whole, weights)
     near = neighbours.closeness(vectorizer.part(whole, NEIGHBOUR_VIEW))
+    familiar = familiarity.inputs(whole, vectorizer)
     several = [one for sentences in columns if len(sentences) > 1 for one in sentences]
     spoken = vectorizer.rows(several).times(weights)
     found: list[Scores] = []
@@ -58,7 +62,9 @@ def score(
             said, start = spoken[start:stop], stop
         else:
             said = parts[index].sum(axis=0)[None, :]
-        found.append(Scores.of(parts[index], said, near[index], cues_of(document), words_of(document)))
+        cues, words = cues_of(document), words_of(document)
+        part = parts[index]
+        found.append(Scores(part.sum(axis=0), said, part, near[index], familiar[index], cues, words))
     return found
 
 
@@ -95,6 +101,8 @@ def lead_inputs(scores: Sequence[Scores], cues: Sequence[str]) -> Array:
     for kind in range(near.shape[2]):
         closeness, to_staff = near[:, :-1, kind], near[:, -1:, kind]
         own += [closeness, closeness - _highest_other(closeness), closeness - to_staff]
+    familiar = np.stack([item.familiar for item in scores]).astype(np.float64)
+    own += [familiar[:, :, feature] for feature in range(familiar.shape[2])]
     common = [staff, mails.highest(mails.spoken_staff[:, None]), share, mails.words, mails.lengths]
     common += [np.array([[float(cue in item.cues)] for item in scores]) for cue in cues]
     return _features(own, common)

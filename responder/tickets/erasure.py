@@ -258,5 +258,5 @@ def _rewrite(
     if not rows:
         return
     table = model.__table__
-    own = {name: bindparam(name) for name in rows[0] if name != "row"}
+    own: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "row"}
     connection.execute(update(table).where(table.c.id == bindparam("row")).values(**same, **own), rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, true, update
 
 from responder.tickets import audit, claims, lifecycle
 from responder.tickets.models import Message, Reply, Ticket
@@ -75,27 +75,31 @@ def answered_message(
     mailbox: str,
     answered_ids: Sequence[str],
     recipients: Sequence[str] | None = None,
-) -> Row[Any] | None:
+) -> Any | None:
     """(id, ticket_id) of the newest ticketed mail that one of `answered_ids` names.
 
     With `recipients` (lower case) only where the mail came from one of them or is to be answered there.
     """
     if not answered_ids:
         return None
-    query: Select[Any] = select(Message.id, Message.ticket_id).where(
-        Message.mailbox == mailbox,
-        Message.header_id.in_(answered_ids),
-        Message.disposition == Disposition.TICKETED,
-        Message.ticket_id.is_not(None),
-    )
+    to_them: ColumnElement[bool] = true()
     if recipients is not None:
-        query = query.where(
-            or_(
-                func.lower(Message.from_address).in_(recipients),
-                func.lower(Message.reply_address).in_(recipients),
-            )
+        to_them = or_(
+            func.lower(Message.from_address).in_(recipients),
+            func.lower(Message.reply_address).in_(recipients),
         )
-    return connection.execute(query.order_by(Message.id.desc()).limit(1)).first()
+    return connection.execute(
+        select(Message.id, Message.ticket_id)
+        .where(
+            Message.mailbox == mailbox,
+            Message.header_id.in_(answered_ids),
+            Message.disposition == Disposition.TICKETED,
+            Message.ticket_id.is_not(None),
+            to_them,
+        )
+        .order_by(Message.id.desc())
+        .limit(1)
+    ).first()
 
 
 def answered_by_hand(

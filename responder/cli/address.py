@@ -53,9 +53,14 @@ def clear(
 ) -> None:
     """Let an address get automatic mail again."""
     from responder.mail.addresses import mailbox_key
+    from responder.pipeline.office import read_key
     from responder.tickets import switches
+    from responder.tickets.erasure import Pseudonyms
 
-    with database(settings(config)) as store, store.begin() as connection:
-        if not switches.clear_address(connection, mailbox_key(address), actor(), now()):
+    options = settings(config)
+    pseudonyms = Pseudonyms(read_key(options.state.secret_key_file), mailbox_key)
+    with database(options) as store, store.begin() as connection:
+        known = (mailbox_key(address), pseudonyms.address(address))
+        if not any([switches.clear_address(connection, one, actor(), now()) for one in known]):
             raise Refused(f"{address}: nothing stops automatic mail to this address")
     say(f"{address}: may get automatic mail again")

@@ -77,6 +77,9 @@ class Batch:
         senders = {mail.sender.address for mail in mails if mail.sender}
         noted = {addresses.mailbox_key(one) for one in senders}
         noted |= {addresses.mailbox_key(one.screening.reply_address) for one in cases}
+        noted |= {office.pseudonyms.address(one) for one in noted}
+        ids = {mail.message_id for mail in mails} - {""}
+        ids |= {office.pseudonyms.header_id(one) for one in ids}
         return cls(
             connection,
             office,
@@ -84,7 +87,7 @@ class Batch:
             Live(switches.arming(connection), switches.levels(connection, office.name)),
             ledger.known_identities(connection, office.name, [case.row.identity for case in cases]),
             [],
-            threading.identities(connection, office.name, {mail.message_id for mail in mails} - {""}),
+            threading.identities(connection, office.name, ids),
             switches.address_notes(connection, noted - {""}),
             threading.waiting(connection, office.name, senders),
         )
@@ -99,11 +102,14 @@ class Batch:
 
     def reuses_an_id(self, case: Case) -> bool:
         """Whether another mail came with this Message-ID (rule 50): sent again by another way, or forged."""
-        return bool(self._identities.get(case.mail.message_id, set()) - {case.row.identity})
+        own = case.mail.message_id
+        known = (self._identities.get(one, set()) for one in (own, self.office.pseudonyms.header_id(own)))
+        return bool(set[str]().union(*known) - {case.row.identity})
 
     def note(self, *wanted: str) -> str:
         """Why one of these addresses gets no automatic mail; "" when none has a note."""
-        keys = (addresses.mailbox_key(one) for one in wanted if one)
+        keys = [addresses.mailbox_key(one) for one in wanted if one]
+        keys += [self.office.pseudonyms.address(key) for key in keys]
         return next((self._notes[key] for key in keys if key in self._notes), "")
 
     def note_address(self, address: str, reason: str) -> None:

@@ -18,9 +18,11 @@ from responder.config import MailboxConfig, Settings
 from responder.errors import ConfigError
 from responder.knowledge.load import load_topics
 from responder.knowledge.topic import Topic
+from responder.mail.addresses import mailbox_key
 from responder.replies.freeze import Letterhead
 from responder.replies.render import Office as OfficeText
 from responder.replies.render import Renderer
+from responder.tickets.erasure import Pseudonyms
 
 if TYPE_CHECKING:
     from responder.classifier.model import Model
@@ -96,6 +98,11 @@ class Office:
             precedence_bulk=self.settings.policy.precedence_bulk,
             plus_addressing=self.config.plus_addressing,
         )
+
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        """What stands for people and Message-IDs of tickets whose content was erased."""
+        return Pseudonyms(self.key, mailbox_key)
 
     @property
     def envelope_from(self) -> str:

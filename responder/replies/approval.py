@@ -118,6 +118,8 @@ def send_again(connection: Connection, reply_id: int, actor: str, now: datetime)
     row = lifecycle.reply(connection, reply_id)
     if row is None:
         raise Refused(f"there is no reply {reply_id}")
+    if not row.data:
+        raise Refused(f"reply {reply_id}: its content was erased; there is nothing to send")
     for frm in (ReplyStatus.UNCERTAIN, ReplyStatus.FAILED):
         if lifecycle.move_reply(
             connection,

@@ -315,7 +315,7 @@ class StaffVerdict(Base):
     manner: Mapped[str] = mapped_column(ShortText(10), default="")  # single, batch, audit
     decided_by: Mapped[str] = mapped_column(default="")
     decided_at: Mapped[datetime | None]
-    masked_text: Mapped[str] = mapped_column(default="")  # what the mail taught, kept when its text was erased
+    masked_text: Mapped[str] = mapped_column(default="")  # what the mail taught, when its text was erased
 
 
 class Counter(Base):

@@ -43,6 +43,8 @@ security = "none"
 """
 _REST = """[policy]
 mode = "auto"
+require_evidence = false
+audit_share = 0
 acknowledge = true
 undo_seconds = 0
 [policy.brakes]

@@ -181,6 +181,7 @@ class ImapServer(Server):
 
 class SmtpServer(Server):
     max_per_connection: int = Field(default=50, ge=1)
+    max_connections: int = Field(default=8, ge=1, le=8)  # side by side, with a server that answers slowly
     data_timeout_seconds: float = Field(
         default=600, ge=600
     )  # RFC 5321 4.5.3.2.6: 10 minutes after the final dot
@@ -326,6 +327,10 @@ class Brakes(_Section):
     per_hour: int = Field(default=200, ge=1)  # rule 22
 
 
+LEAST_AUDITED = 0.05
+"""Share of blind audits below which a topic that answers by itself would be judged by too few mails."""
+
+
 class Policy(_Section):
     mode: Literal["review", "auto"] = "review"
     target_error: float = Field(default=0.02, gt=0, lt=0.5)
@@ -333,7 +338,18 @@ class Policy(_Section):
     undo_seconds: int = Field(default=60, ge=0, le=3600)
     max_age_hours: float = Field(default=24, gt=0)  # rule 16
     precedence_bulk: bool = False  # rule 30
+    require_evidence: bool = True  # a topic answers by itself only after staff's verdicts have proved it
+    audit_share: float = Field(default=0.07, ge=0, le=0.5)  # of sure mails: staff choose before they see ours
     brakes: Brakes = Brakes()
+
+    @model_validator(mode="after")
+    def _evidence_goes_on(self) -> Self:
+        if self.require_evidence and self.audit_share < LEAST_AUDITED:
+            raise ValueError(
+                f"audit_share is at least {LEAST_AUDITED} while require_evidence is true: "
+                "a topic that answers by itself is proved by audits alone"
+            )
+        return self
 
 
 class Schedule(_Section):
@@ -383,7 +399,6 @@ class Alarms(_Section):
     unsent_minutes: float = Field(default=30, gt=0)  # since a reply was due
     unapproved_hours: float = Field(default=8, gt=0)  # working hours that a ticket waits for staff
     disk_free_mb: int = Field(default=500, ge=0)
-    sign_in_days: float = Field(default=7, gt=0)  # before a sign-in ends for good, where that is known
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -120,6 +120,8 @@ drafts = "{FOLDERS[0]}"
 sent = "{FOLDERS[1]}"
 [policy]
 mode = "auto"
+require_evidence = false
+audit_share = 0
 undo_seconds = 0
 [schedule]
 poll = {POLL_SECONDS}

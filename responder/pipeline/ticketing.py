@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from responder.classifier.decision import Outcome as Certainty
 from responder.knowledge.checklist import Checklist, check
 from responder.knowledge.topic import Topic
 from responder.mail import addresses, tokens
@@ -32,9 +33,15 @@ def find_ticket(connection: Connection, office: Office, case: Case) -> threading
     """The ticket this mail belongs to (rule 48): by our ids, a verified subject tag or plus address."""
     mail = case.mail
     sender = mail.sender.address if mail.sender else ""
-    return threading.find(
-        connection, office.name, sender, (*mail.in_reply_to, *mail.references), _named(office, case)
-    )
+    ids, number = (*mail.in_reply_to, *mail.references), _named(office, case)
+    joined = threading.find(connection, office.name, sender, ids, number)
+    if joined.ticket_id is not None or not (ids or number):
+        return joined
+    # In a ticket whose content was erased ids and participants are pseudonyms.
+    pseudonym = office.pseudonyms.address(sender)
+    ids = (*ids, *map(office.pseudonyms.header_id, ids))
+    found = threading.find(connection, office.name, pseudonym, ids, number)
+    return found if found.ticket_id is not None else joined
 
 
 def _named(office: Office, case: Case) -> int | None:
@@ -83,6 +90,7 @@ class _Desk:
         self._seen = seen
         self._decision = case.decision
         self._sender = case.mail.sender.address if case.mail.sender else ""
+        self._audited = False
         self.ticket_id = 0
 
     def note_repetition(self, ticket_id: int) -> None:
@@ -102,6 +110,7 @@ class _Desk:
         """Open a ticket or go on with the one that was joined, and say what is to be answered."""
         batch, case, office = self._batch, self._case, self._office
         first = ticket_id is None
+        self._audited = first and _chosen_for_audit(office, case)
         self.ticket_id = self._open() if ticket_id is None else ticket_id
         topics = _topics_to_answer(batch.connection, self.ticket_id, self._decision.topics, first=first)
         checklist = _submission(office, case)
@@ -116,6 +125,7 @@ class _Desk:
                 content_problems=_content_problems(office, topics, batch.now),
                 acknowledgements=office.settings.policy.acknowledge,
                 first_mail=first,
+                audited=self._audited,
                 address_note=batch.note(self._sender, case.screening.reply_address),
                 extra=_extra(joined, checklist, reused_id=batch.reuses_an_id(case)),
             )
@@ -216,6 +226,7 @@ class _Desk:
             "model_version": self._office.classifier.version,
             "content_version": self._content_version(topics),
             "predicted_at": self._batch.now,
+            "blind": self._audited,
         }
 
     def _content_version(self, topics: Sequence[str]) -> str:
@@ -274,6 +285,15 @@ def _topics_to_answer(
 def _content_problems(office: Office, topics: Sequence[str], now: datetime) -> list[str]:
     today = now.astimezone(office.settings.service.zone).date()
     return [problem for slug in topics for problem in office.topics[slug].problems(today)]
+
+
+def _chosen_for_audit(office: Office, case: Case) -> bool:
+    """Audits prove what may leave by itself: first mails that the classifier is sure of and a draft answers."""
+    sure = case.decision is not None and case.decision.outcome is Certainty.AUTO
+    if not (sure and case.screening.reply_address):
+        return False
+    share = office.settings.policy.audit_share
+    return policy.chosen_for_audit(office.key, office.name, case.row.identity, share)
 
 
 def _submission(office: Office, case: Case) -> tuple[Topic, Checklist] | None:

@@ -5,6 +5,7 @@ A pure function of what is known. Unattended sending needs every condition; the 
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,6 +46,7 @@ class Situation:
     content_problems: Sequence[str] = ()  # unconfirmed facts, validity (Indonesian)
     acknowledgements: bool = False  # whether the policy sends them
     first_mail: bool = True  # of its ticket (rule 20)
+    audited: bool = False  # chosen for a blind audit: staff name the topic before they see ours
     address_note: str = ""  # why the address gets no automatic mail (rules 28, 47)
     extra: Sequence[str] = field(
         default=()
@@ -63,6 +65,16 @@ def decide(situation: Situation) -> Ruling:
     return Ruling(Course.AUTOMATIC, ())
 
 
+def chosen_for_audit(key: bytes, mailbox: str, identity: str, share: float) -> bool:
+    """Whether a mail is one of the `share` (0 to 1) of mails for blind audits.
+
+    The same mail is always chosen or never, so that handling it again after a crash cannot send it; who has no `key`
+    cannot foresee which ones are.
+    """
+    drawn = hmac.digest(key, f"audit\0{mailbox}\0{identity}".encode(), "sha256")
+    return int.from_bytes(drawn[:8], "big") < share * 2**64
+
+
 def _may_acknowledge(situation: Situation) -> bool:
     """Acknowledgements need screening AUTO and the switches, not the classifier (rule 36)."""
     return situation.acknowledgements and not any(_sending_blockers(situation))
@@ -72,6 +84,8 @@ def _blockers(situation: Situation) -> list[str]:
     found = []
     if situation.decision.outcome is not Outcome.AUTO:
         found.append(situation.decision.explanation)
+    if situation.audited:
+        found.append("Dipilih untuk audit: petugas memilih topik sebelum melihat pilihan mesin.")
     found += _sending_blockers(situation)
     found += [
         f"Topik “{slug}” belum diizinkan menjawab sendiri."

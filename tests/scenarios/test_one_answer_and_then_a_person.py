@@ -22,7 +22,7 @@ from tests.scenarios.installation import (
 
 QUESTION = "Kami lupa password akun LPSE. Bagaimana cara reset password? Email terdaftar masih aktif."
 OTHER_QUESTION = "Kami tidak pernah mendapat undangan tender cepat. Apa syarat supaya bisa ikut tender cepat?"
-AUTO = '[policy]\nmode = "auto"\nundo_seconds = 0\nacknowledge = true\n'
+AUTO = '[policy]\nmode = "auto"\nrequire_evidence = false\naudit_share = 0\nundo_seconds = 0\nacknowledge = true\n'
 STAMP = {"Authentication-Results": f"{AUTHSERV_ID}; dmarc=pass header.from=baharijaya.example"}
 
 

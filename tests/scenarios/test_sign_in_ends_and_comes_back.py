@@ -25,6 +25,8 @@ OTHER_OFFICE = "helpdesk@lpse-daerah.example"
 SETTINGS = """[policy]
 undo_seconds = 0
 mode = "auto"
+require_evidence = false
+audit_share = 0
 [schedule]
 poll = 1
 [mailboxes.kemenperin.oauth2]

@@ -14,7 +14,7 @@ from tests.scenarios.installation import AUTHSERV_ID, OFFICE, DovecotBackend, In
 from tests.servers import Dovecot
 
 OTHER = "layanan@lain.example"
-POLICY = '[policy]\nmode = "auto"\nundo_seconds = 0\nacknowledge = true\n'
+POLICY = '[policy]\nmode = "auto"\nrequire_evidence = false\naudit_share = 0\nundo_seconds = 0\nacknowledge = true\n'
 TOPICS = ("lupa-password", "tender-cepat", "integrasi-sikap", "verifikasi-sikap")
 MARKS = (b"auto-submitted:", b"x-auto-response-suppress:", b"x-lpse-loop:", b"precedence:")
 

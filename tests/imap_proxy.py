@@ -58,9 +58,13 @@ class ImapProxy:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection((HOST, self._target))
             except OSError:
                 return
+            try:
+                server = socket.create_connection((HOST, self._target))
+            except OSError:
+                client.close()
+                continue
             self._open += [client, server]
             waiting: dict[bytes, str] = {}
             self._spawn(lambda c=client, s=server, w=waiting: self._forward(c, s, w))  # type: ignore[misc]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +26,19 @@ from responder.cli.common import (
 from responder.errors import ConfigError
 
 if TYPE_CHECKING:
+    from responder.config import Settings
+    from responder.daemon.notify import Notifier
     from responder.pipeline.round import OfficeRound
+    from responder.tickets.database import Database
+
+ALARM_PATIENCE = 30.0
+"""Seconds that `poll` waits for the channels of alarms; the next call tries again."""
+
+FIRST_DATABASE_WAIT, LONGEST_DATABASE_WAIT = 1.0, 30.0
+"""Seconds between attempts of `run` to reach a database that is away."""
+
+DATABASE_PATIENCE = 60.0
+"""Seconds beyond the wait that an attempt itself may take, for systemd's time limit on starting."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -111,14 +125,23 @@ def level(
 
 
 def poll(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Do one round of everything, for cron: fetch, draft, send what is approved, file."""
+    """Do one round of everything, for cron: fetch, draft, send what is approved, file, and the jobs that are due."""
     from responder.logs import configure
     from responder.pipeline.round import Rounds
+    from responder.upkeep import courier, polls
+    from responder.upkeep.jobs import TABLE, Runner
 
     options = settings(config)
     configure(options.logging)
-    with database(options) as store, Rounds(options, store, now) as rounds:
-        done = rounds.run()
+    with database(options) as store:
+        began = now()
+        with Rounds(options, store, now) as rounds:
+            done = rounds.run()
+            for one in done:
+                if not one.busy:
+                    polls.note(store, one.mailbox, rounds.node, began, one.error, now)
+            Runner(options, store, now, rounds.node).run_due(TABLE)
+            courier.tell_once(options, store, now, rounds.node, ALARM_PATIENCE)
     for one in done:
         _report(one, as_json)
     if errors := [one.error for one in done if one.error is not None]:
@@ -126,17 +149,60 @@ def poll(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> 
 
 
 def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Run as a daemon: rounds on the schedule until SIGTERM or Ctrl-C."""
-    from responder.daemon import serve
+    """Run as a daemon until SIGTERM or Ctrl-C; SIGHUP reads configuration and content again."""
+    from responder.daemon import Service
+    from responder.daemon.notify import Notifier
     from responder.logs import configure
 
     options = settings(config)
     configure(options.logging)
-    stop = threading.Event()
+    stop, reload = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with database(options) as store:
-        serve(options, store, now, stop)
+    signal.signal(signal.SIGHUP, lambda *_: reload.set())
+    notifier = Notifier()
+    store = _database_when_it_is_there(options, notifier, stop)
+    if store is None:
+        return
+    service = Service(options, store, now, config=config, notifier=notifier)
+    if not service.run(stop, reload):
+        # A thread still waits for a server or a job. Every step of theirs can be done again, as after a kill.
+        sys.stderr.flush()
+        os._exit(0)
+    store.close()
+
+
+def _database_when_it_is_there(
+    options: Settings, notifier: Notifier, stop: threading.Event
+) -> Database | None:
+    """The migrated database, waited for while its server is away; None when asked to stop meanwhile.
+
+    Raises StoreError for what waiting does not mend: a database of a newer version.
+    """
+    import structlog
+    from sqlalchemy.exc import OperationalError
+
+    from responder.errors import StoreError
+    from responder.tickets.database import Database
+
+    log = structlog.get_logger("responder.daemon")
+    store = Database(options.database.url)
+    wait = FIRST_DATABASE_WAIT
+    while not stop.is_set():
+        try:
+            store.migrate()
+        except StoreError as error:
+            if not isinstance(error.__cause__, OperationalError):
+                raise
+            log.error("waiting for the database", error=str(error), seconds=wait)
+            notifier.status(f"waiting for the database: {error}")
+            notifier.more_time(wait + DATABASE_PATIENCE)
+            stop.wait(wait)
+            wait = min(wait * 2, LONGEST_DATABASE_WAIT)
+        else:
+            return store
+    store.close()
+    return None
 
 
 def _report(done: OfficeRound, as_json: bool) -> None:

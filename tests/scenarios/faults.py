@@ -41,10 +41,13 @@ SECOND_OFFICE = "helpdesk@lpse-daerah.example"
 SETTINGS = """[policy]
 undo_seconds = 0
 mode = "auto"
+require_evidence = false
+audit_share = 0
 [policy.brakes]
 per_hour = 100000
 [schedule]
 poll = 1
+idle = false
 """
 
 SMTP_POINTS = ("connect", "ehlo", "mail", "rcpt", "data", "body", "dot", "kept", "quit")

@@ -157,6 +157,7 @@ timeout_seconds = 20
 drafts = "{DRAFTS}"
 sent = "{SENT}"
 {more or "[policy]" + chr(10) + "undo_seconds = 0"}
+{"" if "[web]" in more else "[web]" + chr(10) + "enabled = false"}
 """
         )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from responder import daemon
-from responder.daemon import Backoff
+from responder.daemon import backoff
+from responder.daemon.backoff import Backoff
 from responder.errors import LoginError, MailServerError, StoreError
 
 
@@ -13,7 +13,7 @@ from responder.errors import LoginError, MailServerError, StoreError
 def running(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The running time in seconds, as the only element."""
     seconds = [1000.0]
-    monkeypatch.setattr(daemon.time, "monotonic", lambda: seconds[0])
+    monkeypatch.setattr(backoff.time, "monotonic", lambda: seconds[0])
     return seconds
 
 

@@ -139,6 +139,42 @@ def test_account_that_the_server_refuses_with_a_fresh_token_is_one_clear_line(
     assert tokens.refreshes == 1
 
 
+def test_challenge_that_tells_what_is_wrong_is_answered_with_an_empty_line(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """As Gmail's and Microsoft's documents have it: the refusal itself comes after that line only."""
+    config = signed_in(tokens, tmp_path)
+    said: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        for _ in range(2):
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as lines:
+                connection.sendall(b"* OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2] uji\r\n")
+                for line in lines:
+                    tag, verb = line.split()[:2]
+                    if verb.upper() == b"CAPABILITY":
+                        connection.sendall(
+                            b"* CAPABILITY IMAP4rev1 AUTH=XOAUTH2\r\n" + tag + b" OK selesai\r\n"
+                        )
+                        continue
+                    for challenge in (b"", b"eyJzdGF0dXMiOiI0MDAifQ=="):
+                        connection.sendall(b"+ " + challenge + b"\r\n")
+                        said.append(lines.readline())
+                    connection.sendall(tag + b" NO AUTHENTICATE failed.\r\n")
+
+    with socket.create_server((HOST, 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        server = ImapServer(
+            host=HOST, port=listener.getsockname()[1], security="none", username=ACCOUNT, timeout_seconds=5
+        )
+        with pytest.raises(LoginError, match=r"refused: AUTHENTICATE failed\.; run"):
+            ImapSession.connect(server.with_oauth2(config), password="", folders=Folders())
+        thread.join(30)
+    assert [line == b"\r\n" for line in said] == [False, True, False, True]
+
+
 def test_server_without_xoauth2_is_one_clear_line(tokens: TokenServer, tmp_path: Path) -> None:
     require_dovecot()
     config = signed_in(tokens, tmp_path)

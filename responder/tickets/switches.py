@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -93,19 +93,20 @@ def levels(connection: Connection, mailbox: str) -> dict[str, str]:
     return {row.slug: row.level for row in rows}
 
 
-def set_level(connection: Connection, mailbox: str, slug: str, level: str, actor: str, at: datetime) -> None:
-    upsert(
-        connection, TopicLevel, {"mailbox": mailbox, "slug": slug}, {"level": level, "since": at, "by": actor}
-    )
-    audit.record(
-        connection,
-        [
-            audit.Entry(
-                audit.INSTALLATION, actor, "topic_level", {"mailbox": mailbox, "slug": slug, "level": level}
-            )
-        ],
-        at,
-    )
+def set_level(
+    connection: Connection,
+    mailbox: str,
+    slug: str,
+    level: str,
+    actor: str,
+    at: datetime,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Set a topic's level without asking whether it is earned; `detail` stands in the event beside it."""
+    key = {"mailbox": mailbox, "slug": slug}
+    upsert(connection, TopicLevel, key, {"level": level, "since": at, "by": actor})
+    told = {**key, "level": level, **(detail or {})}
+    audit.record(connection, [audit.Entry(audit.INSTALLATION, actor, "topic_level", told)], at)
 
 
 def address_notes(connection: Connection, addresses: Iterable[str]) -> dict[str, str]:

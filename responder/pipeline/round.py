@@ -21,7 +21,7 @@ from responder.errors import (
 )
 from responder.mail.imap import ImapSession
 from responder.mail.reader import Reader, Result
-from responder.mail.smtp import SmtpSession
+from responder.mail.smtp_sessions import SmtpSessions
 from responder.pipeline import learning, reconcile
 from responder.pipeline.case import Handled
 from responder.pipeline.filing import Filer, FilingTally
@@ -160,13 +160,14 @@ class Rounds:
 
     def _send(self, office: Office, done: OfficeRound, renew: leases.Renew) -> None:
         outbox = self._outboxes[office.name]
-        if not outbox.due(self._clock()):
+        wanted = outbox.due(self._clock())
+        if not wanted:
             return
         server = office.config.smtp
         try:
             # Connected before anything is claimed: a kill until then leaves no outcome in doubt.
-            with SmtpSession.connect(server, server.password()) as smtp:
-                done.outbox = outbox.send_due(smtp, self._clock, renew)
+            with SmtpSessions.connect(server, server.password(), wanted) as sessions:
+                done.outbox = outbox.send_due(sessions, self._clock, renew)
         except MailServerError as error:
             self._failed(done, error)
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row
 
-from responder.errors import MailServerError, StoreError
+from responder.errors import MailServerError, ResponderError, StoreError
+from responder.mail.addresses import mailbox_key
 from responder.mail.smtp import SendResult
 from responder.tickets import audit, claims, lifecycle, switches
 from responder.tickets.database import Database
@@ -93,72 +95,143 @@ class Outbox:
         To be called with the mailbox's lease newly held: whoever claimed before has lost it. Returns the uncertain
         replies. Raises StoreError.
         """
-        self._settle([], now, Tally())
+        self._settle(now, Tally())
         swept = self._database.write(lambda connection: self._sweep(connection, now))
         self._database.write(lambda connection: self._recall(connection, now))
         return swept
 
-    def due(self, now: datetime) -> bool:
-        """Whether there is anything to send; cheap, asks no server."""
+    def due(self, now: datetime) -> int:
+        """How many replies are to leave, counted up to GROUP; cheap, asks no server."""
         with self._database.read() as connection:
-            return claims.has_due(connection, self._mailbox, now, switches.arming(connection))
+            return claims.count_due(connection, self._mailbox, now, switches.arming(connection), GROUP)
 
     def send_due(
         self,
-        sender: Sender,
+        senders: Sequence[Sender],
         clock: Callable[[], datetime],
         renew: Callable[[], None] = lambda: None,
     ) -> Tally:
         """Send everything that is due, group by group; `renew` proves the mailbox's lease before each group.
 
-        Raises MailServerError when the connection cannot be used at all, or StoreError; the replies that were not
-        tried are then due again.
+        The outcomes of a group are written in the commit that claims the next one. Each of `senders` has one reply at
+        a time. Raises MailServerError when a connection cannot be used at all, or StoreError; the replies that were
+        not tried are then due again.
         """
         tally = Tally()
-        while True:
-            renew()
-            proved = _since_boot()
-            group = self._claim(clock())
-            if not group:
-                return tally
-            self._send_group(sender, group, proved, clock, tally)
+        try:
+            with ThreadPoolExecutor(len(senders), "smtp") as threads:
+                while True:
+                    renew()
+                    proved = _since_boot()
+                    group = self._claim(clock(), tally)
+                    if not group:
+                        return tally
+                    self._send_group(senders, threads, group, proved, clock, tally)
+        finally:
+            self._settle(clock(), tally)
 
-    def _claim(self, now: datetime) -> Sequence[Row[Any]]:
+    def _claim(self, now: datetime, tally: Tally) -> Sequence[Row[Any]]:
+        """Write the outcomes so far and claim the next group, in one commit."""
+
         def claim(connection: Connection) -> Sequence[Row[Any]]:
+            self._write(connection, now)
             arming = switches.arming(connection)
-            return claims.claim_due(connection, self._mailbox, self._node, GROUP, now, now + CLAIM, arming)
+            while rows := claims.claim_due(
+                connection, self._mailbox, self._node, GROUP, now, now + CLAIM, arming
+            ):
+                if leaving := self._without_noted(connection, rows, now):
+                    return leaving
+            return []
 
-        return self._database.write(claim)
+        group = self._database.write(claim)
+        self._count(tally)
+        return group
+
+    def _without_noted(
+        self, connection: Connection, rows: Sequence[Row[Any]], now: datetime
+    ) -> list[Row[Any]]:
+        """`rows` but automatic replies to addresses that get none any more (rules 28, 47): a person decides."""
+        keys = {row.id: mailbox_key(row.recipient) for row in rows if row.automatic}
+        notes = switches.address_notes(connection, keys.values()) if keys else {}
+        leaving = []
+        for row in rows:
+            note = notes.get(keys.get(row.id, ""))
+            if note is None:
+                leaving.append(row)
+                continue
+            reason = f"Balasan otomatis ditarik: alamat ini tidak menerima surat otomatis: {note}"
+            self._withdraw(connection, row, ReplyStatus.SENDING, reason, now)
+        return leaving
 
     def _send_group(
         self,
-        sender: Sender,
+        senders: Sequence[Sender],
+        threads: ThreadPoolExecutor,
         group: Sequence[Row[Any]],
         proved: float,
         clock: Callable[[], datetime],
         tally: Tally,
     ) -> None:
-        outcomes: list[Outcome] = []
         waiting = list(group)
         try:
             while waiting:
                 if _since_boot() - proved > RENEW_AFTER_SECONDS:
                     proved = _since_boot()
-                    self._settle(outcomes, clock(), tally)
-                    outcomes.clear()
+                    self._settle(clock(), tally)
                     waiting = self._still_ours(waiting, clock())
                     continue
-                # Out of the list before it is tried: what an unforeseen error leaves in flight stays in `sending`
+                # Out of the list before they are tried: what an unforeseen error leaves in flight stays in `sending`
                 # and becomes `uncertain`; only those never tried go back untouched.
-                row = waiting.pop(0)
-                try:
-                    outcomes.append(Outcome(row, self._send_one(sender, row)))
-                except (MailServerError, StoreError):
-                    # Neither can happen once DATA was said: see Sender, and _check runs before it.
-                    waiting.insert(0, row)
-                    raise
+                wave, waiting = waiting[: len(senders)], waiting[len(senders) :]
+                if untried := self._send_wave(senders, threads, wave, clock, tally):
+                    waiting = [row for row, _ in untried] + waiting
+                    raise untried[0][1]
         finally:
-            self._settle(outcomes + [Outcome(row, None) for row in waiting], clock(), tally)
+            self._unwritten += [Outcome(row, None) for row in waiting]
+
+    def _send_wave(
+        self,
+        senders: Sequence[Sender],
+        threads: ThreadPoolExecutor,
+        wave: Sequence[Row[Any]],
+        clock: Callable[[], datetime],
+        tally: Tally,
+    ) -> list[tuple[Row[Any], ResponderError]]:
+        """Send at most one reply by each sender; return those of which nothing was transmitted, and why.
+
+        While a slow server makes the wave last, the outcomes so far are written.
+        """
+        if len(wave) == 1:
+            return self._collect(wave[0], lambda: self._send_one(senders[0], wave[0]), clock())
+        sent = {
+            threads.submit(self._send_one, one, row): row for one, row in zip(senders, wave, strict=False)
+        }
+        untried: list[tuple[Row[Any], ResponderError]] = []
+        unforeseen: list[Exception] = []
+        left = set(sent)
+        while left:
+            done, left = wait(left, RENEW_AFTER_SECONDS)
+            for one in done:
+                try:
+                    untried += self._collect(sent[one], one.result, clock())
+                except Exception as error:  # noqa: BLE001 - raised again when the others' outcomes are known
+                    unforeseen.append(error)
+            if left:
+                self._settle(clock(), tally)
+        if unforeseen:
+            self._unwritten += [Outcome(row, None) for row, _ in untried]
+            raise unforeseen[0]
+        return untried
+
+    def _collect(
+        self, row: Row[Any], outcome: Callable[[], SendResult | None], now: datetime
+    ) -> list[tuple[Row[Any], ResponderError]]:
+        try:
+            self._unwritten.append(_final(Outcome(row, outcome()), now))
+        except (MailServerError, StoreError) as error:
+            # Neither can happen once DATA was said: see Sender, and _check runs before it.
+            return [(row, error)]
+        return []
 
     def _send_one(self, sender: Sender, row: Row[Any]) -> SendResult | None:
         try:
@@ -177,17 +250,21 @@ class Outbox:
         return self._database.write(renew)
 
     def _check(self, row: Row[Any]) -> None:
-        """Read switches and claim again directly before DATA (rule 78)."""
+        """Read switches, notes on the address and claim again directly before DATA (rules 28 and 78)."""
         with self._database.read() as connection:
-            if not claims.still_allowed(connection, row.id, self._node, switches.arming(connection)):
+            arming, address = switches.arming(connection), mailbox_key(row.recipient)
+            if not claims.still_allowed(connection, row.id, self._node, address, arming):
                 raise Held
 
-    def _settle(self, outcomes: Sequence[Outcome], now: datetime, tally: Tally) -> None:
-        """Write `outcomes`, with those that could not be written before; they are kept until that works."""
-        self._unwritten += [_final(one, now) for one in outcomes]
+    def _settle(self, now: datetime, tally: Tally) -> None:
+        """Write the outcomes that are not written yet; they are kept until that works."""
         if not self._unwritten:
             return
         self._database.write(lambda connection: self._write(connection, now))
+        self._count(tally)
+
+    def _count(self, tally: Tally) -> None:
+        """What was unwritten is written."""
         for outcome in self._unwritten:
             status = outcome.result.status if outcome.result is not None else "held"
             setattr(tally, status, getattr(tally, status) + 1)
@@ -255,12 +332,24 @@ class Outbox:
         """An automatic reply that a stop held back, to mail older than the arming: a person decides."""
         for row in claims.recalled(connection, self._mailbox, switches.arming(connection)):
             reason = "Balasan otomatis ditarik: pengiriman dihentikan sebelum balasan berangkat."
-            if lifecycle.move_reply(
-                connection, row.id, ReplyStatus.APPROVED, ReplyStatus.DISCARDED, outcome=reason
-            ):
-                lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.NEEDS_STAFF, now, reason=reason)
-                entry = audit.Entry(row.ticket_id, audit.MACHINE, "recalled", {"reply": row.id})
-                audit.record(connection, [entry], now)
+            self._withdraw(connection, row, ReplyStatus.APPROVED, reason, now)
+
+    def _withdraw(
+        self, connection: Connection, row: Row[Any], frm: ReplyStatus, reason: str, now: datetime
+    ) -> None:
+        """An automatic reply does not leave; its ticket goes to staff, who see why."""
+        if lifecycle.move_reply(
+            connection,
+            row.id,
+            frm,
+            ReplyStatus.DISCARDED,
+            outcome=reason,
+            claimed_by="",
+            claimed_until=None,
+        ):
+            lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.NEEDS_STAFF, now, reason=reason)
+            entry = audit.Entry(row.ticket_id, audit.MACHINE, "recalled", {"reply": row.id})
+            audit.record(connection, [entry], now)
 
 
 def _final(outcome: Outcome, now: datetime) -> Outcome:

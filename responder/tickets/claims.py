@@ -6,16 +6,46 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, false, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, false, func, or_, select, update
 
 from responder.tickets import audit, lifecycle
+from responder.tickets.database import table_of
 from responder.tickets.ledger import due
-from responder.tickets.models import Message, Reply
+from responder.tickets.models import AddressNote, Message, Reply
 from responder.tickets.status import Filing, ReplyStatus
 from responder.tickets.switches import Arming
 
 STEP = timedelta(minutes=5)
 """More than a clock is corrected by in normal service."""
+
+_REPLIES = table_of(Reply)
+_SENT_FROM = (
+    _REPLIES.c.id,
+    _REPLIES.c.ticket_id,
+    _REPLIES.c.message_id,
+    _REPLIES.c.kind,
+    _REPLIES.c.automatic,
+    _REPLIES.c.recipient,
+    _REPLIES.c.data,
+    _REPLIES.c.decided_at,
+    _REPLIES.c.attempts,
+)
+"""What sending needs to know of a reply; its text alone is larger than all of this but the bytes."""
+
+_STILL_OURS = select(
+    _REPLIES.c.automatic,
+    _REPLIES.c.decided_at,
+    exists().where(AddressNote.address == bindparam("address")).label("noted"),
+).where(
+    _REPLIES.c.id == bindparam("reply"),
+    _REPLIES.c.status == bindparam("was"),
+    _REPLIES.c.claimed_by == bindparam("node"),
+)
+_SETTLE = update(_REPLIES).where(
+    _REPLIES.c.id == bindparam("reply"),
+    _REPLIES.c.status.in_(bindparam("known", expanding=True)),
+    _REPLIES.c.claimed_by == bindparam("node"),
+)
 
 _NOT_SENT = (
     ReplyStatus.DRAFTED,
@@ -36,6 +66,7 @@ def claim_due(
     arming: Arming,
 ) -> Sequence[Row[Any]]:
     """Move up to `limit` due approved replies to `sending` for `node` and return them, oldest first."""
+    # Two statements: PostgreSQL may run a subquery with LIMIT again for each row, and would claim more than `limit`.
     ids = list(
         connection.scalars(
             select(Reply.id)
@@ -47,27 +78,24 @@ def claim_due(
     )
     if not ids:
         return []
-    connection.execute(
-        update(Reply)
-        .where(Reply.id.in_(ids), Reply.status == ReplyStatus.APPROVED)
+    claimed = connection.execute(
+        update(_REPLIES)
+        .where(_REPLIES.c.id.in_(ids), _REPLIES.c.status == ReplyStatus.APPROVED)
         .values(
             status=ReplyStatus.SENDING,
             claimed_by=node,
             claimed_until=until,
-            attempts=Reply.attempts + 1,
+            attempts=_REPLIES.c.attempts + 1,
         )
-    )
-    return connection.execute(
-        select(Reply.__table__)
-        .where(Reply.id.in_(ids), Reply.status == ReplyStatus.SENDING, Reply.claimed_by == node)
-        .order_by(Reply.id)
+        .returning(*_SENT_FROM)
     ).all()
+    return sorted(claimed, key=lambda row: row.id)
 
 
-def has_due(connection: Connection, mailbox: str, now: datetime, arming: Arming) -> bool:
-    """Whether any reply of `mailbox` is to leave."""
-    query = select(Reply.id).where(*_may_leave(mailbox, now, arming)).limit(1)
-    return connection.execute(query).first() is not None
+def count_due(connection: Connection, mailbox: str, now: datetime, arming: Arming, limit: int) -> int:
+    """How many replies of `mailbox` are to leave, counted up to `limit`."""
+    due_now = select(Reply.id).where(*_may_leave(mailbox, now, arming)).limit(limit).subquery()
+    return connection.scalar(select(func.count()).select_from(due_now)) or 0
 
 
 def _may_leave(mailbox: str, now: datetime, arming: Arming) -> list[ColumnElement[bool]]:
@@ -77,6 +105,7 @@ def _may_leave(mailbox: str, now: datetime, arming: Arming) -> list[ColumnElemen
     conditions = [
         Reply.status == ReplyStatus.APPROVED,
         Reply.mailbox == mailbox,
+        func.length(Reply.data) > 0,  # erased bytes can never leave
         or_(due(Reply.next_try, now), set_back),
     ]
     if not arming.armed:
@@ -88,16 +117,17 @@ def _may_leave(mailbox: str, now: datetime, arming: Arming) -> list[ColumnElemen
     return conditions
 
 
-def still_allowed(connection: Connection, reply_id: int, node: str, arming: Arming) -> bool:
-    """Directly before DATA (rule 78): `node` still owns the claim, and no switch forbids this reply."""
+def still_allowed(connection: Connection, reply_id: int, node: str, address: str, arming: Arming) -> bool:
+    """Directly before DATA (rule 78): `node` still owns the claim, and neither switch nor note forbids this reply.
+
+    `address` is the key under which notes on the recipient stand (rule 28).
+    """
     row = connection.execute(
-        select(Reply.automatic, Reply.decided_at).where(
-            Reply.id == reply_id, Reply.status == ReplyStatus.SENDING, Reply.claimed_by == node
-        )
+        _STILL_OURS, {"reply": reply_id, "node": node, "address": address, "was": ReplyStatus.SENDING}
     ).first()
     if row is None or not arming.armed:
         return False
-    if row.automatic and (arming.breaker or arming.hold):
+    if row.automatic and (row.noted or arming.breaker or arming.hold):
         return False
     return arming.held_since is None or row.decided_at >= arming.held_since
 
@@ -154,14 +184,9 @@ def _settle(
     to: ReplyStatus,
     values: dict[str, Any],
 ) -> bool:
-    return (
-        connection.execute(
-            update(Reply)
-            .where(Reply.id == reply_id, Reply.status.in_(known), Reply.claimed_by == node)
-            .values(status=to, claimed_by="", claimed_until=None, **values)
-        ).rowcount
-        == 1
-    )
+    asked = {"reply": reply_id, "node": node, "known": list(known)}
+    written = {"status": to, "claimed_by": "", "claimed_until": None, **values}
+    return connection.execute(_SETTLE, {**asked, **written}).rowcount == 1
 
 
 def abandoned(connection: Connection, mailbox: str) -> list[Any]:

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from responder.errors import StoreError
 from responder.mail.smtp import SmtpSession, Timeouts
+from responder.mail.smtp_sessions import SmtpSessions
 from responder.replies import approval
 from responder.replies.outbox import GIVE_UP_AFTER, GROUP, Outbox, Tally, backoff
 from responder.tickets import audit, claims, lifecycle, switches
@@ -64,7 +65,7 @@ class Office:
     def send(self, outbox: Outbox | None = None, **timeouts: float) -> Tally:
         session = SmtpSession(self.smtp.settings(), "", Timeouts(**timeouts))
         try:
-            return (outbox or self.outbox).send_due(session, lambda: self.now)
+            return (outbox or self.outbox).send_due([session], lambda: self.now)
         finally:
             session.close()
 
@@ -277,7 +278,7 @@ def test_on_hold_only_what_was_decided_since_leaves(office: Office) -> None:
 def test_a_killed_node_leaves_its_group_uncertain_and_the_rest_untouched(office: Office) -> None:
     replies = [office.approved(uid) for uid in range(1, GROUP + 3)]
     dead = office.node("host:9.9")
-    assert len(dead._claim(NOW)) == GROUP
+    assert len(dead._claim(NOW, Tally())) == GROUP
     assert sorted(office.outbox.recover(NOW)) == replies[:GROUP]
     assert office.send().sent == 2
     assert {mail.data for mail in office.smtp.mails} == {office.reply(one).data for one in replies[GROUP:]}
@@ -368,3 +369,57 @@ def test_an_outcome_outlives_a_database_that_goes_away(smtp: WatchedSmtp) -> Non
 def _count(office: Office, status: ReplyStatus) -> int:
     with office.database.read() as connection:
         return connection.execute(select(func.count()).where(Reply.status == status)).scalar_one()
+
+
+def test_a_note_on_the_address_holds_an_automatic_reply_that_was_queued_before(office: Office) -> None:
+    """Rules 28 and 78: a bounce or a wish to stop that came meanwhile; what a person approved still leaves."""
+    held = office.approved(1, automatic=True)
+    office.write(switches.note_address, VENDOR, "balasan kami kembali", NOW)
+    wanted = office.approved(2)
+    assert office.send().sent == 1
+    assert office.reply(wanted).status is ReplyStatus.SENT
+    row, ticket = office.reply(held), office.ticket_of(held)
+    assert row.status is ReplyStatus.DISCARDED
+    assert ticket.status is TicketStatus.NEEDS_STAFF and "balasan kami kembali" in ticket.reason
+
+
+def test_a_note_that_comes_while_the_reply_is_on_its_way_is_read_before_data(office: Office) -> None:
+    """Rules 28 and 78."""
+    held = office.approved(1, automatic=True)
+    noted = lambda: office.write(switches.note_address, VENDOR, "jangan balas", NOW)  # noqa: E731
+    office.smtp.once("rcpt", noted)
+    assert office.send().sent == 0
+    assert office.smtp.mails == []
+    assert office.reply(held).status is ReplyStatus.DISCARDED
+
+
+def test_a_slow_server_gets_replies_side_by_side_each_once(office: Office) -> None:
+    office.smtp.delay = 0.1
+    replies = [office.approved(uid) for uid in range(1, 21)]
+    with SmtpSessions.connect(office.smtp.settings(), "", office.outbox.due(NOW)) as sessions:
+        assert len(sessions) == GROUP
+        assert office.outbox.send_due(sessions, lambda: office.now).sent == 20
+    assert {office.reply(one).status for one in replies} == {ReplyStatus.SENT}
+    assert len(office.smtp.mails) == len({mail.data for mail in office.smtp.mails}) == 20
+
+
+def test_a_limit_on_connections_leaves_those_that_stand(office: Office) -> None:
+    """Providers refuse the fourth connection or so; that is no failure."""
+    office.smtp.delay = 0.1
+    for uid in range(1, 6):
+        office.approved(uid)
+    office.smtp.once("ehlo", lambda: office.smtp.fail("connect", "421 4.3.2 too many connections"))
+    with SmtpSessions.connect(office.smtp.settings(), "", GROUP) as sessions:
+        assert len(sessions) == 1
+        assert office.outbox.send_due(sessions, lambda: office.now).sent == 5
+
+
+def test_side_by_side_one_refusal_concerns_one_reply(office: Office) -> None:
+    office.smtp.delay = 0.1
+    refused = office.approved(1, recipient="penuh@penyedia.example")
+    others = [office.approved(uid) for uid in range(2, 9)]
+    office.smtp.fail("rcpt", "550 5.1.1 no such user", recipient="penuh@penyedia.example")
+    with SmtpSessions.connect(office.smtp.settings(), "", GROUP) as sessions:
+        office.outbox.send_due(sessions, lambda: office.now)
+    assert office.reply(refused).status is ReplyStatus.FAILED
+    assert {office.reply(one).status for one in others} == {ReplyStatus.SENT}

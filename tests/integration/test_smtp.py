@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import smtplib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ FROM = "lpse@contoh.go.id"
 TO = "budi@penyedia.example"
 MAIL = b"From: lpse@contoh.go.id\r\nTo: budi@penyedia.example\r\n\r\n.titik di depan\r\n..dua\r\n.\r\nselesai\r\n"
 HASTY = Timeouts(greeting=2, command=0.3, data=0.3, block=0.3, quit=0.3)
+
+
+@pytest.fixture(params=[(), ("PIPELINING",)], ids=["one by one", "pipelining"])
+def faulty_smtp(request: pytest.FixtureRequest) -> Iterator[FaultySmtp]:
+    """Whatever goes wrong means the same to a server that takes MAIL and RCPT together (RFC 2920)."""
+    with FaultySmtp(extensions=(*EXTENSIONS, *request.param)) as server:
+        yield server
 
 
 def connect(server: FaultySmtp, **changes: object) -> SmtpSession:

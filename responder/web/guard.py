@@ -5,6 +5,7 @@ Host and Origin are ours, the body is of bounded size, and the browser is told t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -42,6 +43,23 @@ class _TooLarge(Exception):  # noqa: N818 - never leaves this module
     """The body went over the limit while it was read."""
 
 
+class _Body:
+    """Counts what a body without Content-Length, or with a wrong one, really brings."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+        self.too_large = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            self.too_large = True
+            raise _TooLarge
+        return message
+
+
 class Guard:
     """ASGI middleware around the whole application."""
 
@@ -62,18 +80,16 @@ class Guard:
             status, words = refusal
             await PlainTextResponse(words, status)(scope, receive, send)
             return
-        started = False
+        body = _Body(receive, self._web.body_bytes)
 
         async def sending(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
+            # What reads the body may take the error for a malformed one and answer by itself.
+            if not body.too_large:
+                await send(message)
 
-        try:
-            await self._app(scope, self._bounded(receive), sending)
-        except _TooLarge:
-            if started:
-                raise
+        with suppress(_TooLarge):
+            await self._app(scope, body.receive, sending)
+        if body.too_large:
             await PlainTextResponse("Permintaan terlalu besar.", 413)(scope, receive, send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
@@ -100,20 +116,6 @@ class Guard:
             return headers.get("sec-fetch-site") == "same-origin"
         scheme = "https" if self._web.secure else "http"
         return origin.lower() == f"{scheme}://{host}".lower()
-
-    def _bounded(self, receive: Receive) -> Receive:
-        """Count what a body without Content-Length, or with a wrong one, really brings."""
-        left = self._web.body_bytes
-
-        async def bounded() -> Message:
-            nonlocal left
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise _TooLarge
-            return message
-
-        return bounded
 
     def _with_headers(self, send: Send) -> Send:
         async def sending(message: Message) -> None:

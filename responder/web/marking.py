@@ -12,7 +12,7 @@ from responder.classifier.decision import Evidence
 from responder.mail import masking
 
 _CONCEPT = re.compile(r".* \((?P<written>.+)\)")
-_TOKEN = re.compile(r"\s+|[^\s]+")
+_TOKEN = re.compile(r"\s*\S+|\s+")
 _LONGEST_COMPARED = 60_000  # characters of both texts; SequenceMatcher is quadratic where nothing agrees
 
 

@@ -186,5 +186,7 @@ def pages(config: Path, reader: Reader) -> Iterator[Pages]:
     settings = load(config)
     database = Database(settings.database.url)
     database.migrate()
-    yield Pages(settings, database, Clock(), reader)
+    pages = Pages(settings, database, Clock(), reader)
+    yield pages
+    pages.app.state.service.close()
     database.close()

@@ -1,0 +1,55 @@
+"""Personal numbers and passwords in texts."""
+
+from __future__ import annotations
+
+import pytest
+
+from responder.mail.masking import Personal, find, mask
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("NIK 3201123456780001.", "NIK [NIK]."),
+        ("NIK: 3201 1234 5678 0001", "NIK: [NIK]"),
+        ("NIK 320112-345678-0001", "NIK [NIK]"),
+        ("NPWP 01.234.567.8-901.000", "NPWP [NPWP]"),
+        ("NPWP 012345678901000,", "NPWP [NPWP],"),
+        ("hp 081234567890", "hp [telepon]"),
+        ("hp +62 812-3456-7890 ya", "hp [telepon] ya"),
+        ("telp (021) 525 2123", "telp [telepon]"),
+        ("telp 021-5252123", "telp [telepon]"),
+        ("password: rahasia123, user budi", "password: [sandi], user budi"),
+        ("Kata sandi lama saya adalah Abc!23", "Kata sandi lama saya adalah [sandi]"),
+        ("pw=hunter22", "pw=[sandi]"),
+        ("NIK 3201123456780001 081234567890", "NIK [NIK] [telepon]"),
+    ],
+)
+def test_what_is_personal_is_out_of_sight(text: str, masked: str) -> None:
+    assert mask(text) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tanggal 02-03-2025 pukul 09.15",
+        "kode tender 10012345000",
+        "[LPSE-000123-k7f3q]",
+        "Perpres 17 Tahun 2023",
+        "lupa password akun LPSE",
+        "Rp 1.250.000.000",
+    ],
+)
+def test_what_is_not_personal_stays(text: str) -> None:
+    assert mask(text) == text
+
+
+def test_spans_say_where_and_what() -> None:
+    (span,) = find("hp 081234567890")
+    assert (span.start, span.end, span.kind) == (3, 15, Personal.PHONE)
+
+
+def test_a_hostile_text_takes_no_time() -> None:
+    mask("0" * 200_000)
+    mask("08" + "1 " * 100_000)
+    mask("password " * 20_000)

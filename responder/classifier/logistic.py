@@ -13,7 +13,8 @@ Floats = npt.NDArray[np.float32]
 PENALTY = 1.0  # on the squared weights of standardised inputs; thousands of rows make it harmless
 _STEPS = 30
 _BLOCK = 2048  # rows
-_SETTLED = 1e-3  # largest change of a weight; the error of Newton's method squares with every step
+# Largest changes of a weight: when the fit is done, and when the curvature has changed too little to be made anew.
+_SETTLED, _NEAR = 1e-3, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,18 @@ class Regression:
             return (self._rows @ weights.astype(np.float32)).astype(np.float64)
 
         def loss(logits: Array, weights: Array) -> float:
-            losses = np.logaddexp(0, logits) - self._right * logits
-            return float(chosen @ losses + penalty @ weights**2 / 2)
+            # log(1 + exp(logits)); numpy's own is slower.
+            losses = np.maximum(logits, 0) + np.log1p(np.exp(-np.abs(logits)))
+            return float(chosen @ (losses - self._right * logits) + penalty @ weights**2 / 2)
 
         weights, said = start, logits(start)
-        lowest = loss(said, weights)
+        lowest, moved, curvature = loss(said, weights), np.inf, None
         for _ in range(_STEPS):
             yes = _sigmoid(said)
             slope = (chosen * (yes - self._right)).astype(np.float32) @ self._rows + penalty * weights
-            step = np.linalg.solve(_curvature(self._rows, chosen * yes * (1 - yes)) + np.diag(penalty), slope)
+            if curvature is None or moved > _NEAR:
+                curvature = _curvature(self._rows, chosen * yes * (1 - yes)) + np.diag(penalty)
+            step = np.linalg.solve(curvature, slope)
             # A full step may overshoot where the curvature is slight; the loss is convex: a shorter one will do.
             while True:
                 said = logits(weights - step)
@@ -80,8 +84,11 @@ class Regression:
                     break
                 step /= 2
             weights, lowest = weights - step, after
-            if np.abs(step).max() <= _SETTLED:
+            before, moved = moved, float(np.abs(step).max())
+            if moved <= _SETTLED:
                 break
+            if moved > before / 2:
+                curvature = None
         return weights
 
 

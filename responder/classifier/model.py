@@ -43,6 +43,7 @@ class Thresholds:
     sample: int  # out-of-fold examples that would have been answered automatically
     errors: int  # wrong ones among them
     bound: float  # exact upper bound (95 %, one-sided) of the error rate on that sample
+    leak: float  # share of the out-of-fold examples for staff that would have been answered automatically
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class Model:
         limits = self.thresholds
         proof = (
             f"{limits.sample} out-of-fold texts at or above it, {limits.errors} wrong: "
-            f"error {limits.errors / limits.sample:.2%}, at most {limits.bound:.2%} (exact 95 % bound)"
+            f"error {limits.errors / limits.sample:.2%}, at most {limits.bound:.2%} (exact 95 % bound); "
+            f"{limits.leak:.2%} of the texts for staff"
             if limits.sample
             else "no threshold reaches the target error, so nothing is answered automatically"
         )

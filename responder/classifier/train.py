@@ -35,7 +35,7 @@ _DRAFT = 0.15
 _SECOND = 0.40
 # The error measured must meet the target, and the sample be large enough to exclude half as much again.
 _BOUND_SLACK = 1.5
-_STEPS = 200  # candidates for the automatic threshold, from .5 to 1
+_LEAST, _STEPS = 0.5, 200  # candidates for the automatic threshold, up to 1
 
 
 def train(
@@ -167,13 +167,14 @@ class _Lessons:
 def _thresholds(
     judged: Sequence[Judged], lessons: _Lessons, topics: Sequence[str], target_error: float
 ) -> Thresholds:
-    """Choose the lowest automatic threshold whose error rate is within the target, on a sample that proves it.
+    """Choose the automatic threshold by leave-one-writer-out in both layers, on the single texts.
 
-    Judged by leave-one-writer-out in both layers, on the single texts; a topic right but not alone counts as an error.
+    A topic right but not alone counts as an error.
     """
     confidences: list[float] = []
     wrong: list[bool] = []
-    open_gate = Thresholds(0.0, 0.0, _SECOND, target_error, 0, 0, 1.0)
+    leaked: list[bool] = []
+    open_gate = Thresholds(0.0, 0.0, _SECOND, target_error, 0, 0, 1.0, 0.0)
     writers = np.array([item.writer for item in judged])
     joined = np.array([item.joined for item in judged])
     for writer in sorted(set(writers)):
@@ -184,22 +185,39 @@ def _thresholds(
         lead = fitted_lead.probability(lessons.lead_inputs[own])
         also = fitted_also.probability(lessons.also_inputs[own])
         for index, row in enumerate(np.flatnonzero(own)):
-            decision = decide(judged[int(row)].scores, lead[index], also[index], topics, open_gate)
+            if lead[index].max() < _LEAST:
+                continue
+            text = judged[int(row)]
+            decision = decide(text.scores, lead[index], also[index], topics, open_gate)
             if decision.outcome is Outcome.AUTO:
                 confidences.append(max(decision.confidence.values()))
-                wrong.append({topics.index(slug) for slug in decision.topics} != judged[int(row)].topics)
-    return _lowest_proven(np.array(confidences), np.array(wrong, dtype=bool), target_error)
+                wrong.append({topics.index(slug) for slug in decision.topics} != text.topics)
+                leaked.append(not text.topics)
+    staff = sum(not item.topics for item in judged if not item.joined)
+    return lowest_proven(np.array(confidences), np.array(wrong), np.array(leaked), staff, target_error)
 
 
-def _lowest_proven(confidences: Array, wrong: npt.NDArray[np.bool_], target_error: float) -> Thresholds:
+def lowest_proven(
+    confidences: Array,
+    wrong: npt.NDArray[np.bool_],
+    leaked: npt.NDArray[np.bool_],
+    staff: int,
+    target_error: float,
+) -> Thresholds:
+    """Return the lowest threshold at which both shares are within the target, on a sample that proves the first.
+
+    The share of wrong answers among the answered texts, and that of answered texts among the `staff` texts for staff:
+    the first depends on how many texts are for staff, the second does not.
+    """
     for step in range(_STEPS):
-        auto = round(0.5 + 0.5 * step / _STEPS, 4)
+        auto = round(_LEAST + (1 - _LEAST) * step / _STEPS, 4)
         above = confidences >= auto
-        errors, sample = int(wrong[above].sum()), int(above.sum())
-        if errors > target_error * sample:
+        errors, sample, leaks = int(wrong[above].sum()), int(above.sum()), int(leaked[above].sum())
+        if errors > target_error * sample or leaks > target_error * staff:
             continue
         bound = upper_bound(errors, sample)
         if bound <= _BOUND_SLACK * target_error:
-            return Thresholds(auto, _DRAFT, _SECOND, target_error, sample, errors, bound)
+            leak = leaks / staff if staff else 0.0
+            return Thresholds(auto, _DRAFT, _SECOND, target_error, sample, errors, bound, leak)
     # Nothing is proven: no confidence suffices, everything goes to a person.
-    return Thresholds(1.1, _DRAFT, _SECOND, target_error, 0, 0, 1.0)
+    return Thresholds(1.1, _DRAFT, _SECOND, target_error, 0, 0, 1.0, 0.0)

@@ -10,10 +10,9 @@ from collections.abc import Callable
 import structlog
 
 from responder.config import MailboxConfig
-from responder.daemon.backoff import Backoff
+from responder.daemon.backoff import Backoff, credentials_of
 from responder.errors import ResponderError
 from responder.mail.imap import ImapSession
-from responder.secret import versions
 
 log = structlog.get_logger("responder.idle")
 
@@ -39,7 +38,7 @@ class IdleWatcher:
         self._stop = threading.Event()
         self._session: ImapSession | None = None
         self._listening_since = math.inf
-        self._backoff = Backoff(RETRY_SECONDS, lambda: versions(config.secret_files))
+        self._backoff = Backoff(RETRY_SECONDS, lambda: credentials_of(config))
         self._thread = threading.Thread(target=self._run, name=f"idle {name}", daemon=True)
 
     def start(self) -> None:

@@ -10,11 +10,10 @@ from contextlib import suppress
 
 import structlog
 
-from responder.daemon.backoff import Backoff
+from responder.daemon.backoff import Backoff, credentials_of
 from responder.daemon.progress import Progress
 from responder.errors import ResponderError
 from responder.pipeline.round import OfficeRound, Rounds
-from responder.secret import versions
 
 log = structlog.get_logger("responder.daemon")
 
@@ -47,7 +46,7 @@ class MailboxWorker:
         """Do the rounds from the next one on with `rounds`; `interval` is the usual time between two, in seconds."""
         with self._lock:
             self._rounds = rounds
-            self._backoff = Backoff(interval, lambda: versions(rounds.offices[self.name].config.secret_files))
+            self._backoff = Backoff(interval, lambda: credentials_of(rounds.offices[self.name].config))
 
     def uses(self, rounds: Rounds) -> bool:
         """Whether a round with `rounds` is in hand or still to come."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from responder.tickets.models_upkeep import Alarm
 from responder.tickets.switches import upsert
@@ -62,14 +62,16 @@ def clear_alarm(connection: Connection, key: str, now: datetime) -> None:
     )
 
 
-def settle(connection: Connection, found: Mapping[str, str], families: Collection[str], now: datetime) -> None:
+def settle(
+    connection: Connection, found: Mapping[str, str], families: Collection[str], now: datetime
+) -> None:
     """Raise every alarm in `found` (key → text) and clear all others of `families`, the part of a key before ":"."""
     for key, text in found.items():
         raise_alarm(connection, key, text, now)
     for row in active(connection):
         if row.key not in found and row.key.partition(":")[0] in families:
             clear_alarm(connection, row.key, now)
-    connection.execute(Alarm.__table__.delete().where(Alarm.recovered_at < now - KEPT))
+    connection.execute(delete(Alarm).where(Alarm.recovered_at < now - KEPT))
 
 
 def active(connection: Connection) -> Sequence[Any]:

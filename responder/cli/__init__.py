@@ -19,6 +19,7 @@ from responder.cli import (
     quarantine,
     reliability,
     staff,
+    upkeep,
     users,
 )
 from responder.errors import ResponderError
@@ -36,6 +37,7 @@ staff.add_to(app)
 mails.add_to(app)
 learning.add_to(app)
 reliability.add_to(app)
+upkeep.add_to(app)
 app.add_typer(content.app, name="content")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(address.app, name="address")

@@ -61,6 +61,7 @@ def clear(
     pseudonyms = Pseudonyms(read_key(options.state.secret_key_file), mailbox_key)
     with database(options) as store, store.begin() as connection:
         known = (mailbox_key(address), pseudonyms.address(address))
-        if not any([switches.clear_address(connection, one, actor(), now()) for one in known]):
+        cleared = [switches.clear_address(connection, one, actor(), now()) for one in known]
+        if not any(cleared):
             raise Refused(f"{address}: nothing stops automatic mail to this address")
     say(f"{address}: may get automatic mail again")

@@ -52,10 +52,21 @@ def database(config: Settings) -> Iterator[Database]:
 
     store = Database(config.database.url)
     try:
-        store.migrate()
+        migrate(config, store)
         yield store
     finally:
         store.close()
+
+
+def migrate(config: Settings, store: Database) -> None:
+    """Bring the database to this version, after a backup if it holds an earlier one; tell of that on stderr."""
+    from responder.upkeep.backup import before_upgrade
+
+    done = store.migrate(before_upgrade(config, store, now))
+    if done is not None and done.copy is not None:
+        sys.stderr.write(
+            f"responder: database upgraded from version {done.frm} to {done.to}; as it was before: {done.copy}\n"
+        )
 
 
 def say(line: str = "") -> None:

@@ -17,6 +17,7 @@ from responder.cli.common import (
     JsonOption,
     actor,
     database,
+    migrate,
     now,
     say,
     say_json,
@@ -190,7 +191,7 @@ def _database_when_it_is_there(
     wait = FIRST_DATABASE_WAIT
     while not stop.is_set():
         try:
-            store.migrate()
+            migrate(options, store)
         except StoreError as error:
             if not isinstance(error.__cause__, OperationalError):
                 raise

@@ -11,7 +11,9 @@ from responder.cli.common import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
+    actor,
     database,
+    now,
     say,
     say_json,
     settings,
@@ -62,6 +64,16 @@ def retry(message: Message, config: ConfigOption = DEFAULT_CONFIG) -> None:
         if not ledger.retry_quarantined(connection, message):
             raise Refused(f"message {message} is not in quarantine")
     say(f"message {message}: will be handled again at the next poll")
+
+
+@app.command()
+def close(message: Message, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Set a message aside that needs no answer; its content is erased after `retention.ignored_days`."""
+    from responder.pipeline import desk
+
+    with database(settings(config)) as store, store.begin() as connection:
+        desk.close_quarantined(connection, message, actor(), now())
+    say(f"message {message}: set aside")
 
 
 @app.command()

@@ -286,6 +286,13 @@ def retry_quarantined(connection: Connection, message_id: int, actor: str, now: 
     _record(connection, audit.INSTALLATION, actor, "quarantine_retried", {"message": message_id}, now)
 
 
+def close_quarantined(connection: Connection, message_id: int, actor: str, now: datetime) -> None:
+    """Set a message of the quarantine aside: nobody needs to look at it. Raises Refused when it is not there."""
+    if not ledger.close_quarantined(connection, message_id, f"set aside by {actor}"):
+        raise Refused(f"message {message_id} is not in quarantine")
+    _record(connection, audit.INSTALLATION, actor, ledger.QUARANTINE_CLOSED, {"message": message_id}, now)
+
+
 def _ticket(connection: Connection, ticket_id: int) -> Row[Any]:
     row = lifecycle.ticket(connection, ticket_id)
     if row is None:

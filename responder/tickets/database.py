@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -43,6 +45,19 @@ _VANISHED = {
 }
 _MIGRATION_LOCK = 0x4C505345_0001  # an arbitrary number that nobody else locks
 _RETRIED = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
+
+
+Preserve = Callable[[str, str], Path]
+"""Makes a copy of the database before it is changed from one version to another; returns where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What `migrate` did: from which version ("": an empty database) to which, and where the copy from before is."""
+
+    frm: str
+    to: str
+    copy: Path | None
 
 
 class Database:
@@ -100,25 +115,61 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
 
-    def migrate(self) -> None:
-        """Bring the schema to this version. Raises StoreError when the database is newer than the program."""
+    def migrate(self, preserve: Preserve | None = None) -> Upgrade | None:
+        """Bring the schema to this version; return what was done, None when there was nothing to do.
+
+        A schema that holds an earlier version is changed only after `preserve` has made a copy of the database.
+        Raises StoreError without `preserve` in that case, or when the database is newer than the program.
+        """
         with _as_store_error(self.url):
-            scripts = ScriptDirectory.from_config(_alembic_config())
             with self.engine.connect() as connection:
-                current = MigrationContext.configure(connection).get_current_revision()
-            if current == scripts.get_current_head():
-                return
-            if current is not None and current not in {one.revision for one in scripts.walk_revisions()}:
-                raise StoreError(
-                    f"database {self.engine.url!r} is of a newer version ({current}); upgrade the program"
-                )
-            # Nodes that start together take turns; the second finds nothing left to do.
+                if self._behind(connection) is None:
+                    return None
             with self.begin() as connection:
                 if not self.is_sqlite:
+                    # Nodes that start together take turns, however long the copy takes.
+                    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+                    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                     connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-                config = _alembic_config()
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                versions = self._behind(connection)
+                if versions is None:
+                    return None
+                frm, to = versions
+                if frm and preserve is None:
+                    raise StoreError(
+                        f"database {_place(self.url)} is of version {frm}: `responder upgrade` makes a backup and "
+                        f"brings it to {to}"
+                    )
+                copy = preserve(frm, to) if frm and preserve is not None else None
+                upgrade_schema(connection)
+                return Upgrade(frm, to, copy)
+
+    def _behind(self, connection: Connection) -> tuple[str, str] | None:
+        """The versions of schema ("": none yet) and program; None when they are the same. Raises StoreError."""
+        scripts = ScriptDirectory.from_config(_alembic_config())
+        current, head = schema_version(connection), scripts.get_current_head() or ""
+        if current and current not in {one.revision for one in scripts.walk_revisions()}:
+            raise StoreError(
+                f"database {self.engine.url!r} is of a newer version ({current}); upgrade the program"
+            )
+        return None if current == head else (current, head)
+
+
+def schema_version(connection: Connection) -> str:
+    """The version that the schema is of; "" when there is none."""
+    return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def upgrade_schema(connection: Connection, version: str = "head") -> None:
+    """Bring the schema to `version` in the caller's transaction. Raises StoreError when the program knows it not."""
+    config = _alembic_config()
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, version)
+    except CommandError as error:
+        raise StoreError(
+            f"the program knows no version {version} of the database: upgrade the program"
+        ) from error
 
 
 def table_of(model: type[Any]) -> Table:
@@ -183,10 +234,14 @@ def _as_store_error(url: str) -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        where = url.rpartition("@")[2].removeprefix("sqlite:///")
-        raise StoreError(f"database {where}: {_what(error)}") from error
+        raise StoreError(f"database {_place(url)}: {_what(error)}") from error
     except SQLAlchemyError as error:
         raise StoreError(f"database: {_what(error)}") from error
+
+
+def _place(url: str) -> str:
+    """Where the database is, without the password that the URL may hold."""
+    return url.rpartition("@")[2].removeprefix("sqlite:///")
 
 
 def _what(error: SQLAlchemyError) -> str:

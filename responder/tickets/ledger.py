@@ -16,6 +16,9 @@ from responder.tickets.status import Disposition
 MAX_ATTEMPTS = 3
 """A message that fails this often is quarantined, so that it cannot block others (fault matrix, "classify")."""
 
+QUARANTINE_CLOSED = "quarantine_closed"
+"""The event with which a person takes a message out of quarantine for good; retention counts from it."""
+
 RETRY_AFTER = timedelta(minutes=1)
 
 LONGEST_WAIT = timedelta(days=1)
@@ -248,6 +251,18 @@ def retry_quarantined(connection: Connection, message_id: int) -> bool:
     )
     lacking = again.where(Message.raw.is_(None)).values(attempts=0, next_try=Message.received_at)
     return bool(connection.execute(here).rowcount or connection.execute(lacking).rowcount)
+
+
+def close_quarantined(connection: Connection, message_id: int, why: str) -> bool:
+    """Set a quarantined message aside for good; False when it is not in quarantine."""
+    return (
+        connection.execute(
+            update(Message)
+            .where(Message.id == message_id, Message.disposition == Disposition.QUARANTINED)
+            .values(disposition=Disposition.IGNORED, reason=why, next_try=None)
+        ).rowcount
+        == 1
+    )
 
 
 class Known(NamedTuple):

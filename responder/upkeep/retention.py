@@ -18,7 +18,7 @@ from responder.config import Retention, Settings
 from responder.mail.addresses import mailbox_key
 from responder.pipeline import learning
 from responder.pipeline.office import read_key
-from responder.tickets import audit, erasure
+from responder.tickets import audit, erasure, ledger
 from responder.tickets.database import Database
 from responder.tickets.erasure import Erasure, Pseudonyms
 from responder.tickets.models import AddressNote, Counter, Event, Message, StaffVerdict, Ticket
@@ -33,9 +33,6 @@ BATCH = 100
 
 COUNTERS_KEPT_DAYS = 2
 """Windows of the brakes are days and hours; a clock set back by a day still finds them."""
-
-SET_ASIDE = "quarantine_closed"
-"""The event with which a person takes a mail out of quarantine for good."""
 
 
 Keys = Sequence[tuple[Any, ...]]
@@ -175,7 +172,7 @@ def _ignored(before: datetime) -> Due:
         select(Event.id)
         .where(
             Event.ticket_id == audit.INSTALLATION,
-            Event.action == SET_ASIDE,
+            Event.action == ledger.QUARANTINE_CLOSED,
             Event.at >= before,
             Event.detail["message"].as_integer() == Message.id,
         )

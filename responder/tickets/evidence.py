@@ -74,11 +74,10 @@ def judged(connection: Connection, mailbox: str, slug: str, since: datetime, lim
     return [_judged(row, slug) for row in rows]
 
 
-def history(connection: Connection, mailbox: str, slug: str, limit: int) -> list[Judged]:
-    """The newest `limit` mails that were predicted to ask for `slug`, decided or not, newest first."""
-    rows = connection.execute(
-        _verdicts(mailbox, slug).order_by(StaffVerdict.predicted_at.desc()).limit(limit)
-    )
+def history(connection: Connection, mailbox: str, slug: str, since: datetime, limit: int) -> list[Judged]:
+    """The newest `limit` mails since `since` that were predicted to ask for `slug`, decided or not, newest first."""
+    query = _verdicts(mailbox, slug).where(StaffVerdict.predicted_at >= since)
+    rows = connection.execute(query.order_by(StaffVerdict.predicted_at.desc()).limit(limit))
     return [_judged(row, slug) for row in rows]
 
 

@@ -284,6 +284,6 @@ def test_the_history_of_a_topic_shows_confidence_and_verdict(office: Office) -> 
     office.decide(decision="retopiced", decided_topics=["ganti-email"])
     office.decide(predicted="draft", decision="", predicted_at=NOW + timedelta(hours=1))
     with office.database.read() as connection:
-        newest, older = evidence.history(connection, MAILBOX, TOPIC, 10)
+        newest, older = evidence.history(connection, MAILBOX, TOPIC, NOW, 10)
     assert (newest.predicted, newest.confidence, newest.decision) == ("draft", 0.99, "")
     assert (older.decision, older.decided_topics, older.right) == ("retopiced", ("ganti-email",), False)

@@ -29,9 +29,7 @@ HEAD_FIELDS = (
     "Delivered-To",
 )
 
-OURS = 97.0
-"""Percent of likeness from which a text counts as our draft: a greeting's comma or a trimmed line is no edit."""
-
+UNCHANGED = 100.0
 EDITED = 60.0
 """Percent of likeness from which a text counts as our draft, edited: below it less of ours than of theirs is left."""
 
@@ -94,18 +92,23 @@ class ClientMail:
 
 def text_over(content: Content, row: Any) -> str:
     """The text that `content` gives for our version `row`: some clients write a change into the HTML part alone."""
-    if content.html_text and _words(content.text) == _words(row.text):
+    if content.html_text and same_words(content.text, row.text):
         ours = Content.of(row.data)
-        if ours.html_text and _words(content.html_text) != _words(ours.html_text):
+        if ours.html_text and not same_words(content.html_text, ours.html_text):
             return content.html_text
     return content.text
 
 
 def says_the_same(head: Head, content: Content, row: Any) -> bool:
     """Whether the mail says exactly what our version `row` says: words, subject and files."""
-    if _words(text_over(content, row)) != _words(row.text) or _words(head.subject) != _words(row.subject):
+    if not same_words(text_over(content, row), row.text) or not same_words(head.subject, row.subject):
         return False
     return _files(content.enclosed) == _files(enclosures.enclosures(row.data))
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whether two texts differ at most in white space: wrapping and encoding are the client's business."""
+    return _words(one) == _words(other)
 
 
 def nearness(proposed: str, sent: str) -> float:
@@ -121,7 +124,7 @@ def judged(proposed: Any | None, sent: str) -> tuple[str, Sequence[str]]:
     near = nearness(proposed.text, sent) if proposed is not None and proposed.topics else 0.0
     if proposed is None or near < EDITED:
         return "by_hand", ()
-    return "approved" if near >= OURS else "edited", tuple(proposed.topics)
+    return "approved" if near == UNCHANGED else "edited", tuple(proposed.topics)
 
 
 def _answered(values: dict[str, list[str]]) -> tuple[str, ...]:

@@ -168,7 +168,7 @@ class Filer:
             named_sent = (
                 answered.named is not None
                 and sent is not None
-                and sent.decision == "approved"
+                and clientmail.same_words(sent.text, answered.named.text)
                 and claims.proved_sent(connection, answered.named.id, "found in Sent", now, Filing.DONE)
             )
             takeover.by_hand(

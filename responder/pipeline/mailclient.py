@@ -6,7 +6,7 @@ other folders were read. A mail is taken out of a folder only when it is stored 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -70,9 +70,10 @@ class _Kept:
     def decided(self) -> frozenset[int]:
         return self.take_out | self.mark | self.left
 
-    def among(self, there: Sequence[int]) -> _Kept:
+    def among(self, there: Collection[int], listed: Collection[int]) -> _Kept:
+        """Those that are still `there`; what is to be taken out also where only marked as deleted."""
         uids = frozenset(there)
-        return _Kept(self.uidvalidity, self.take_out & uids, self.mark & uids, self.left & uids)
+        return _Kept(self.uidvalidity, self.take_out & frozenset(listed), self.mark & uids, self.left & uids)
 
 
 class MailClient:
@@ -121,7 +122,10 @@ class MailClient:
         there = self._session.undeleted() if state.exists else []
         with self._database.read() as connection:
             before = _recall(connection, self._key(role))
-        kept = before.among(there) if before.uidvalidity == state.uidvalidity else _Kept(state.uidvalidity)
+        kept = _Kept(state.uidvalidity)
+        if before.uidvalidity == state.uidvalidity:
+            # A kill may have come between marking them as deleted and removing them.
+            kept = before.among(there, self._session.listed(sorted(before.take_out)))
         # The newest first: while a client stores a draft anew, the older one stands beside it for a moment.
         fresh = [uid for uid in reversed(there) if uid not in kept.decided][:BATCH]
         for mail in self._read(fresh):

@@ -19,7 +19,7 @@ from responder.web.marking import Piece, differences
 from responder.web.place import At, Place
 from responder.web.service import Service, UsesService
 from responder.web.ticket import ticket_page
-from responder.web.visitors import Decides, SeniorDecides, Visitor
+from responder.web.visitors import Decides, SeniorDecides, SignedOut, Types, Visitor
 
 router = APIRouter()
 
@@ -162,11 +162,14 @@ def unflag_senior(
 def note(
     request: Request,
     service: UsesService,
-    visitor: Decides,
+    visitor: Types,
     ticket_id: int,
     at: At,
     catatan: Annotated[str, Form(max_length=desk.LONGEST_NOTE)] = "",
 ) -> Response:
+    """Write a note; when the session is over it goes on with the log-in form."""
+    if visitor.over:
+        raise SignedOut(at.ticket_url(ticket_id), expired=True, note=catatan)
     try:
         with service.database.begin() as connection:
             desk.note(connection, ticket_id, catatan, visitor.name, service.clock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
@@ -22,6 +23,7 @@ from responder.web.visitors import Decides, Reads
 router = APIRouter()
 
 ROWS = 40  # of a list: a screen and a half
+_CHOSEN = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 LONGEST_MAIL = 3_000  # characters of each mail on the page of a batch
 
 
@@ -107,7 +109,8 @@ def approve_batch(
     pilih: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies the default
 ) -> Response:
     """Approve the drafts that were ticked; each value is "reply:sha256" as it stood on the page."""
-    shown = [desk.Shown(int(number), digest) for one in pilih for number, _, digest in [one.partition(":")]]
+    chosen = [match for one in pilih if (match := _CHOSEN.fullmatch(one))]
+    shown = [desk.Shown(int(match[1]), match[2]) for match in chosen]
     with service.database.begin() as connection:
         done = desk.approve_batch(
             connection,

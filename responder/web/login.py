@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated
 
@@ -9,13 +10,18 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from responder.errors import Refused
+from responder.pipeline import desk
 from responder.tickets import accounts
 from responder.web import visitors
 from responder.web.pages import render
+from responder.web.place import Place
 from responder.web.service import Service, UsesService
+from responder.web.ticket import ticket_page
 from responder.web.visitors import Decides, Reads, SignedOut, Visitor, local_path
 
 router = APIRouter()
+
+_TICKET = re.compile(r"/tiket/(\d{1,18})(?:\?|$)")
 
 
 @router.get("/masuk")
@@ -31,7 +37,9 @@ def log_in(
     nama: Annotated[str, Form(max_length=200)] = "",
     sandi: Annotated[str, Form(max_length=1000)] = "",
     lanjut: Annotated[str, Form(max_length=2000)] = "/",
+    catatan: Annotated[str, Form(max_length=desk.LONGEST_NOTE)] = "",
 ) -> Response:
+    """Begin a session and go on; a note that its predecessor did not live to save comes back on its ticket."""
     client = request.client.host if request.client else ""
     agent = request.headers.get("user-agent", "")
     found = accounts.log_in(service.database, nama, sandi, client, agent, service.clock(), service.lasts)
@@ -39,12 +47,22 @@ def log_in(
     if isinstance(found, accounts.Denied):
         seconds = -(-found.wait // timedelta(seconds=1))
         answer = login_page(
-            request, service, SignedOut(onward), status=429 if seconds else 403, name=nama, wait=seconds
+            request,
+            service,
+            SignedOut(onward, note=catatan),
+            status=429 if seconds else 403,
+            name=nama,
+            wait=seconds,
         )
         if seconds:
             answer.headers["retry-after"] = str(seconds)
         return answer
-    response = RedirectResponse(onward, 303)
+    ticket = _TICKET.match(onward)
+    response: Response = RedirectResponse(onward, 303)
+    if catatan and ticket is not None:
+        visitor = visitors.of_token(service, found.token)
+        assert visitor is not None
+        response = ticket_page(request, service, visitor, int(ticket[1]), Place(), note=catatan)
     _set_cookie(response, service, found.token)
     response.set_cookie("bahasa", found.language, max_age=31_536_000, httponly=True, samesite="lax")
     return response
@@ -126,6 +144,7 @@ def login_page(
         onward=ended.onward,
         expired=ended.expired,
         kept=ended.kept,
+        note=ended.note,
         denied=status == 403,
         name=name,
         wait=wait,

@@ -60,6 +60,12 @@ def differences(plain: str, text: str) -> tuple[Piece, ...]:
     return tuple(_joined(pieces))
 
 
+def rewritten(pieces: Sequence[Piece]) -> bool:
+    """Whether so little of the original is left that marks would only hide the text."""
+    kept = sum(len(piece.text) for piece in pieces if not piece.kind)
+    return kept < sum(len(piece.text) for piece in pieces) / 2
+
+
 def _changed(before: str, after: str) -> Iterator[Piece]:
     old, new = _TOKEN.findall(before), _TOKEN.findall(after)
     for tag, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from responder.errors import ContentError, Refused
 from responder.knowledge import checklist
 from responder.knowledge.places import unconfirmed_markers
-from responder.mail import tokens
+from responder.mail import masking, tokens
 from responder.pipeline.office import Office
 from responder.replies.render import VendorContext
 from responder.tickets import queues
@@ -52,11 +52,15 @@ def ticket_page(
     decided: int = 0,
     revealed: bool = False,
     problem: str = "",
+    note: str = "",
     difference: Sequence[marking.Piece] = (),
     status: int = 200,
     push: str | None = None,
 ) -> Response:
-    """Render the ticket; `problem` and `difference` say why the last wish was refused. Raises Refused for none."""
+    """Render the ticket. `problem` and `difference` say why the last wish was refused, `note` was not saved.
+
+    Raises Refused when there is no such ticket.
+    """
     with service.database.read() as connection:
         found = reading.read(connection, ticket_id, visitor.user_id, service.clock())
         if found is None:
@@ -83,6 +87,8 @@ def ticket_page(
         files=files,
         revealed=revealed,
         problem=problem,
+        note=note,
+        hides=any(masking.find(text) for one in found.mails for text in (one.text, one.new_text)),
         difference=difference,
         **_predicted(service, office, found, revealed=revealed),
         timeline=[] if found.blind else timeline.told(found.events, visitor.words, context["titles"]),
@@ -152,7 +158,8 @@ def _draft_pieces(office: Office, found: Desk) -> Sequence[marking.Piece]:
         return (
             marking.Piece(draft.text),
         )  # content that is being worked on; approval will say what is wrong
-    return marking.differences(plain, draft.text)
+    pieces = marking.differences(plain, draft.text)
+    return (marking.Piece(draft.text, "rewritten"),) if marking.rewritten(pieces) else pieces
 
 
 def _content_problems(service: Service, office: Office, found: Desk) -> list[tuple[str, str]]:

@@ -15,6 +15,9 @@ from responder.tickets.models_staff import Role
 from responder.web.service import Service, UsesService
 from responder.web.wording import Words, words
 
+HEARTBEAT = "/hadir"
+"""A page that is open asks by itself; that is no activity, or no session would ever be idle."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
@@ -36,11 +39,14 @@ class Visitor:
 class SignedOut(Exception):  # noqa: N818 - an answer of the pages, not a failure; app.py shows the log-in page
     """Nobody is logged in, or no longer; the log-in page leads on to `onward`."""
 
-    def __init__(self, onward: str = "/", *, expired: bool = False, kept: bool = False) -> None:
+    def __init__(
+        self, onward: str = "/", *, expired: bool = False, kept: bool = False, note: str = ""
+    ) -> None:
         super().__init__(onward)
         self.onward = onward
         self.expired = expired  # somebody was
         self.kept = kept  # what was typed is stored
+        self.note = note  # what was typed and goes on with the log-in form
 
 
 class Forbidden(Exception):  # noqa: N818 - as above
@@ -55,15 +61,19 @@ def cookie_name(service: Service) -> str:
 def find(request: Request, service: Service) -> Visitor | None:
     """The session that the request's cookie names, over or not; None when there is none."""
     token = request.cookies.get(cookie_name(service), "")
-    if not token:
-        return None
+    active = not request.url.path.endswith(HEARTBEAT)
+    return of_token(service, token, active=active) if token else None
+
+
+def of_token(service: Service, token: str, *, active: bool = True) -> Visitor | None:
+    """The session with `token`, which is noted as in use when `active`; None when there is none."""
     now = service.clock()
     with service.database.read() as connection:
         row = accounts.session(connection, token)
     if row is None:
         return None
     over = accounts.is_over(row, service.idle, now)
-    if not over and now - row.seen_at >= accounts.SEEN_EVERY:
+    if not over and active and now - row.seen_at >= accounts.SEEN_EVERY:
         with service.database.begin() as connection:
             accounts.seen(connection, row.token_hash, now)
     return Visitor(
@@ -110,6 +120,16 @@ def _typing(request: Request, service: UsesService, csrf: Annotated[str, Form()]
     return found
 
 
+def _signs_of_life(
+    request: Request, service: UsesService, csrf: Annotated[str, Form()] = ""
+) -> Visitor | None:
+    found = find(request, service)
+    if found is None or found.over:
+        return None
+    _check(found, csrf)
+    return found
+
+
 def _current(request: Request, service: Service, role: Role) -> Visitor:
     found = find(request, service)
     if found is None or found.over:
@@ -128,6 +148,8 @@ Reads = Annotated[Visitor, Depends(_reading(Role.OFFICER))]
 Decides = Annotated[Visitor, Depends(_deciding(Role.OFFICER))]
 Types = Annotated[Visitor, Depends(_typing)]
 """Hands in text: the session may be over, and the endpoint must then store the text and raise SignedOut."""
+Beats = Annotated[Visitor | None, Depends(_signs_of_life)]
+"""An open page; None when its session is over, which must not replace the page that may hold text."""
 SeniorReads = Annotated[Visitor, Depends(_reading(Role.SENIOR))]
 SeniorDecides = Annotated[Visitor, Depends(_deciding(Role.SENIOR))]
 AdminReads = Annotated[Visitor, Depends(_reading(Role.ADMIN))]

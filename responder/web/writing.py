@@ -16,7 +16,7 @@ from responder.web.decisions import decided, next_item, stay
 from responder.web.pages import Formats, render
 from responder.web.place import At, Place
 from responder.web.service import Service, UsesService
-from responder.web.visitors import Decides, Reads, SignedOut, Types, Visitor
+from responder.web.visitors import Beats, Decides, Reads, SignedOut, Types, Visitor
 
 router = APIRouter()
 
@@ -95,8 +95,10 @@ def discard(request: Request, service: UsesService, visitor: Decides, ticket_id:
 
 
 @router.post("/tiket/{ticket_id}/hadir")
-def present(request: Request, service: UsesService, visitor: Decides, ticket_id: int) -> Response:
+def present(request: Request, service: UsesService, visitor: Beats, ticket_id: int) -> Response:
     """Sign of life of an open page; answers with who else is there."""
+    if visitor is None:
+        return Response(status_code=204)
     with service.database.begin() as connection:
         if lifecycle.ticket(connection, ticket_id) is None:
             return Response(status_code=404)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from responder.tickets import accounts
 from responder.tickets.status import ReplyKind, ReplyStatus, TicketStatus
-from tests.web.conftest import Browser, Pages, text_of
+from tests.web.conftest import PASSWORD, Browser, Pages, text_of
 
 TEXT = "Yth. Bapak/Ibu,\n\nIni jawaban kami yang panjang.\n"
 
@@ -143,3 +145,27 @@ def test_an_empty_text_is_refused(pages: Pages) -> None:
     draft = pages.draft(ticket)
     assert pages.browser("budi").post(f"/tiket/{ticket}/sunting", teks="  ", dari=draft.id).status_code == 409
     assert pages.draft(ticket).id == draft.id
+
+
+def test_a_note_typed_in_an_ended_session_comes_back_after_the_log_in(pages: Pages) -> None:
+    ticket = pages.receive()
+    browser = _expired(pages)
+    answer = browser.post(f"/tiket/{ticket}/catatan", catatan="sudah ditelepon")
+    assert answer.status_code == 401
+    assert 'name="catatan" value="sudah ditelepon"' in answer.text
+    back = browser.post(
+        "/masuk", nama="budi", sandi=PASSWORD, lanjut=f"/tiket/{ticket}", catatan="sudah ditelepon"
+    )
+    assert back.status_code == 200
+    assert re.search(r"<textarea[^>]*>\s*sudah ditelepon</textarea>", back.text)
+    assert browser.get("/antrean").status_code == 200
+
+
+def test_an_open_page_keeps_no_session_alive(pages: Pages) -> None:
+    ticket = pages.receive()
+    browser = pages.browser("budi")
+    for _ in range(3):
+        pages.clock.forward(minutes=25)
+        answer = browser.post(f"/tiket/{ticket}/hadir")
+    assert answer.status_code == 204
+    assert browser.get("/antrean").status_code == 401

@@ -77,8 +77,10 @@
         const answer = await fetch(area.dataset.autosave, { method: "POST", body: new URLSearchParams(new FormData(area.form)) });
         const words = await answer.text();
         if (answer.ok) saved.set(area, text);
-        if (line && (answer.ok || answer.status === 401)) line.textContent = words;
+        // Anything longer is a page: the session is gone, and with it the right to save.
+        if (line) line.textContent = words.length < 200 ? words : area.dataset.unsaved;
       } catch {
+        if (line) line.textContent = area.dataset.unsaved;
         timer = setTimeout(() => save(area), SAVE_AFTER_MS);
       }
     });

@@ -1,7 +1,9 @@
 """Who vouches for the From domain: the receiving server's Authentication-Results (RFC 8601; rules 14 and 15).
 
-Only the header of the configured server counts. The authres library reads it; where that fails, as on the header of
-Microsoft 365 with its `action=none`, a small grammar of our own does. What neither can read is no verdict.
+Only the header of the configured server counts. A plain one, of nothing but words and comments, is read by a small
+grammar of our own, any other by the authres library, which knows all of RFC 8601 and takes twenty times as long. Where
+that fails, as on the header of Microsoft 365 with its `action=none`, ours has the last word. What neither can read is
+no verdict.
 """
 
 from __future__ import annotations
@@ -116,6 +118,8 @@ def _parse(value: str, authserv_id: str) -> list[_Result] | None:
     if len(value) > MAX_LENGTH:
         return None
     if authserv_id:
+        if (plain := _plain(value)) is not None:
+            return plain
         try:
             header = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}")
         except (authres.AuthResError, ValueError):
@@ -130,6 +134,17 @@ def _parse(value: str, authserv_id: str) -> list[_Result] | None:
                 for found in header.results
             ]
     return _own_parse(value, has_id=bool(authserv_id))
+
+
+def _plain(value: str) -> list[_Result] | None:
+    """The results of a header that can be read in one way only; None when authres should read it."""
+    tokens = _tokens(value)
+    if tokens is None or not all(token.kind != "quoted" and _PLAIN.fullmatch(token.text) for token in tokens):
+        return None
+    results = _results(tokens, has_id=True)
+    if results is None or any("." not in name for found in results for name in found.properties):
+        return None
+    return results
 
 
 def _weigh(results: Sequence[_Result], from_domain: str) -> Verdict:
@@ -161,6 +176,7 @@ class _Token:
 _TOKEN = re.compile(
     r'(?P<space>\s+)|(?P<open>\()|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<special>[;=])|(?P<word>[^\s();="]+)'
 )
+_PLAIN = re.compile(r"[;=]|[A-Za-z0-9._@+/-]+")
 _COMMENT = re.compile(r"[^()\\]+|\\.|[()]")
 
 
@@ -195,8 +211,10 @@ def _end_of_comment(value: str, start: int) -> int | None:
 def _own_parse(value: str, *, has_id: bool) -> list[_Result] | None:
     """`[id [version]] *( ; method=result *( name=value ) )`, each name plain ("action") or dotted ("header.d")."""
     tokens = _tokens(value)
-    if tokens is None:
-        return None
+    return None if tokens is None else _results(tokens, has_id=has_id)
+
+
+def _results(tokens: Sequence[_Token], *, has_id: bool) -> list[_Result] | None:
     groups: list[list[_Token]] = [[]]
     for token in tokens:
         if token == _Token("special", ";"):

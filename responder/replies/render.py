@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
@@ -48,6 +49,9 @@ __all__ = [
 LONGEST_PART = (
     120_000  # characters: all nine topics in one reply are under 40,000; more is a template gone wild
 )
+
+CACHED_SENTENCES = 512
+CACHED_SECTIONS = 128  # topics times the days that a service runs without a restart
 
 _HTML = ".html.j2"
 _REPLIES = ("answer", "acknowledgement", "documents_received")
@@ -127,8 +131,11 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            auto_reload=False,  # the office makes a renderer anew when a file has changed
         )
-        self._environment.filters["wrap"] = markdown.wrap
+        # Most of a letter are the same sentences in every letter.
+        self._environment.filters["wrap"] = lru_cache(CACHED_SENTENCES)(markdown.wrap)
+        self._sections: dict[tuple[str, str, date], _Section] = {}
         sources = self._check(folder)
         self.version = hashlib.sha256("\0".join(chain(*sorted(sources.items()))).encode()).hexdigest()
 
@@ -139,13 +146,22 @@ class Renderer:
 
         Raises ContentError when a place stays unfilled or a template fails; such a reply must never be sent.
         """
-        sections = [_section(topic, on) for topic in topics]
+        sections = [self._section_of(topic, on) for topic in topics]
         return self._reply(
             "answer",
             {"sections": sections, "vendor": vendor, "office": office, "ticket_tag": ticket_tag},
             problems=tuple(f"{topic.slug}: {problem}" for topic in topics for problem in topic.problems(on)),
             attachments=tuple(topic.path / name for topic in topics for name in topic.attachments),
         )
+
+    def _section_of(self, topic: Topic, on: date) -> _Section:
+        """`topic` as it reads on the day `on`; kept, because nothing of it depends on the mail."""
+        key = (topic.slug, topic.digest, on)
+        if key not in self._sections:
+            if len(self._sections) >= CACHED_SECTIONS:
+                self._sections.clear()
+            self._sections[key] = _section(topic, on)
+        return self._sections[key]
 
     def render_acknowledgement(self, vendor: VendorContext, office: Office, ticket_tag: str) -> RenderedReply:
         """Confirm receipt in fixed words; nothing of the mail is repeated, not even the sender's name (rule 36)."""

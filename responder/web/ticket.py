@@ -90,14 +90,14 @@ def ticket_page(
         note=note,
         hides=any(masking.find(text) for one in found.mails for text in (one.text, one.new_text)),
         difference=difference,
-        **_predicted(service, office, found, revealed=revealed),
+        **predicted(service, office, found, revealed=revealed),
         timeline=[] if found.blind else timeline.told(found.events, visitor.words, context["titles"]),
         longest=reading.LONGEST_TEXT,
         **context,
     )
 
 
-def _predicted(service: Service, office: Office | None, found: Desk, *, revealed: bool) -> dict[str, Any]:
+def predicted(service: Service, office: Office | None, found: Desk, *, revealed: bool) -> dict[str, Any]:
     """Everything that tells what we think: nothing of it while a blind choice is open."""
     text = found.newest.new_text if found.newest is not None else ""
     if found.blind or office is None:

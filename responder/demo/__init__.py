@@ -22,8 +22,9 @@ from rich.text import Text
 
 from responder.config import Logging, Settings, load
 from responder.daemon import serve
-from responder.demo.mails import AUTHSERV_ID, MAILS
+from responder.demo.mails import ANGRY, AUTHSERV_ID, BLIND, CLOSED, FAILED, MAILS
 from responder.demo.server import DemoServer
+from responder.demo.stage import PEOPLE, make_accounts, set_the_stage, unreadable
 from responder.errors import ConfigError
 from responder.logs import configure
 from responder.mail.imap import ImapSession
@@ -32,6 +33,7 @@ from responder.pipeline.office import make_key
 from responder.pipeline.round import OfficeRound, Rounds
 from responder.tickets import switches
 from responder.tickets.database import Database
+from responder.web.server import serve_in_thread
 
 ADDRESS = "helpdesk@lpse.example"
 FOLDERS = ("Drafts", "Sent")
@@ -79,6 +81,7 @@ def run_demo(*, once: bool, mails: Path | None, stop: threading.Event | None = N
             _print(console, one)
             if one.error is not None:
                 raise one.error
+        set_the_stage(database, blind=BLIND, failed=FAILED, closed=CLOSED, senior=ANGRY, now=_now())
         if not once:
             _stay(console, settings, database, server, stop or threading.Event())
 
@@ -86,16 +89,24 @@ def run_demo(*, once: bool, mails: Path | None, stop: threading.Event | None = N
 def _stay(
     console: Console, settings: Settings, database: Database, server: DemoServer, stop: threading.Event
 ) -> None:
+    password = make_accounts(database, _now())
+    # Served here and not by the service itself: the port is a free one, and is to be printed.
+    pages = serve_in_thread(settings, database, _now)
     console.print(
+        f"\nStaff pages:                     {pages.address}/  log in as {', '.join(name for name, *_ in PEOPLE)}"
+        f"\n                                 with password {password}"
         f"\nWrite another mail as a vendor:  http://127.0.0.1:{server.http_port}/  (to {ADDRESS})"
-        f"\nSee and decide about drafts:     responder tickets --config {settings.state.directory.parent}/config.toml"
+        f"\nThe same from a terminal:        responder tickets --config {settings.state.directory.parent}/config.toml"
         "\n                                 responder show | approve | edit | retopic | reject NUMBER --config …"
-        "\nCtrl-C ends the demo and forgets everything.\n"
+        "\nCtrl-C ends the demo and forgets everything.\n",
+        soft_wrap=True,
     )
     try:
         serve(settings, database, _now, stop, report=lambda one: _print(console, one))
     except KeyboardInterrupt:
         console.print("\nThe demo has ended.")
+    finally:
+        pages.stop()
 
 
 def _settings(folder: Path, server: DemoServer) -> Settings:
@@ -122,9 +133,12 @@ sent = "{FOLDERS[1]}"
 mode = "auto"
 require_evidence = false
 audit_share = 0
-undo_seconds = 0
+undo_seconds = 20
 [schedule]
 poll = {POLL_SECONDS}
+[web]
+enabled = false
+listen = "127.0.0.1:0"
 [logging]
 level = "warning"
 """,
@@ -156,6 +170,7 @@ def _messages(mails: Path | None) -> Iterator[tuple[str, bytes]]:
     if mails is None:
         for number, mail in enumerate(MAILS, start=1):
             yield mail.sender, mail.message(ADDRESS, number, _now()).as_bytes(policy=policy.SMTP)
+        yield "kirim@berlapis.example", unreadable("kirim@berlapis.example", ADDRESS)
         return
     files = sorted(mails.glob("*.eml"))
     if not files:

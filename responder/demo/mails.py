@@ -9,6 +9,13 @@ from email.utils import format_datetime
 
 AUTHSERV_ID = "mx.demo.example"
 
+# Senders whose tickets the stage puts into a state of their own.
+ANGRY = "keluhan@marahbesar.example"
+MASKED = "info@suryamandiri.example"
+BLIND = "kontak@penapersada.example"
+FAILED = "dagang@gudangbesar.example"
+CLOSED = "wahyu@sudahbisa.example"
+
 
 @dataclass(frozen=True, slots=True)
 class DemoMail:
@@ -108,7 +115,7 @@ MAILS = (
         "direktur pada akun penyedia?\n\nFikri\n",
     ),
     DemoMail(
-        "keluhan@marahbesar.example",
+        ANGRY,
         "H. Mansur",
         "KECEWA",
         "Sudah tiga kali kami kirim surat tidak ada jawaban! Kami akan melapor ke Ombudsman kalau hari ini belum juga "
@@ -148,5 +155,33 @@ MAILS = (
         "Buletin pengadaan minggu ini",
         "Berita pengadaan minggu ini: tender cepat, SIKaP, dan pendaftaran penyedia.\n",
         headers=(("List-Id", "<buletin.asosiasi.example>"), ("Precedence", "bulk")),
+    ),
+    DemoMail(
+        MASKED,
+        "Surya Mandiri",
+        "Lupa sandi LPSE",
+        "Selamat pagi,\n\nKami lupa password akun LPSE Kemenperin. NIK direktur 3271012345670001, HP 0812-0000-0000, password "
+        "lama: contoh12345. Mohon info cara mereset password-nya.\n\nSurya Mandiri\n",
+        authenticated=False,
+    ),
+    DemoMail(
+        BLIND,
+        "CV Pena Persada",
+        "Undangan tender cepat",
+        "Yth. LPSE,\n\nApa syaratnya supaya perusahaan kami mendapat undangan tender cepat?\n\nCV Pena Persada\n",
+        authenticated=False,
+    ),
+    DemoMail(
+        FAILED,
+        "UD Gudang Besar",
+        "Tarik data SIKaP",
+        "Halo admin, data SIKaP perusahaan belum tampil di LPSE Kemenperin. Bagaimana cara menarik data SIKaP ke LPSE?\n",
+        authenticated=False,
+    ),
+    DemoMail(
+        CLOSED,
+        "Wahyu",
+        "Terima kasih",
+        "Terima kasih banyak atas bantuannya, sudah berhasil.\n",
     ),
 )

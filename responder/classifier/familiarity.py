@@ -15,6 +15,8 @@ from responder.classifier.vectors import Floats, Sparse, Vectorizer
 VIEWS = ("w", "k")  # letters would only say again what words say
 FEATURES = 5  # of each view
 
+NOTHING = 1e-9  # the weight of a view that has none
+
 _PRIOR = 1.0  # texts added to every count, so that a single text proves little
 
 
@@ -36,9 +38,10 @@ class Familiarity:
         found = []
         for view in VIEWS:
             part = vectorizer.part(rows, view)
-            total = np.bincount(part.rows, weights=part.values, minlength=part.height).astype(np.float32)
+            total = np.bincount(part.rows, weights=part.values, minlength=part.height)
+            shares = (part.values / np.maximum(total, NOTHING)[part.rows]).astype(np.float32)
             columns = part.columns - vectorizer.spans()[view].start
-            share = Sparse(part.rows, columns, part.values / total[part.rows], part.height)
+            share = Sparse(part.rows, columns, shares, part.height)
             found.append(as_inputs(share.times(self.tables[view])))
         return np.concatenate(found, axis=2)
 

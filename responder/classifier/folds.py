@@ -163,9 +163,7 @@ def _joined(counts: Sparse, mails: Sequence[_Mail], width: int) -> Sparse:
 def _shares(view: sparse.csr_matrix) -> sparse.csr_matrix:
     """Return each entry's share of its row."""
     totals = np.asarray(view.sum(axis=1)).ravel()
-    shares: sparse.csr_matrix = view.copy()
-    shares.data /= np.repeat(totals, np.diff(view.indptr))
-    return shares
+    return sparse.diags_array(1 / np.maximum(totals, familiarity.NOTHING)) @ view
 
 
 def product(left: sparse.csr_matrix, right: sparse.csr_matrix) -> Floats:

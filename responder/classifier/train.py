@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -171,9 +173,7 @@ def _thresholds(
 
     A topic right but not alone counts as an error.
     """
-    confidences: list[float] = []
-    wrong: list[bool] = []
-    leaked: list[bool] = []
+    answered: list[Answered] = []
     open_gate = Thresholds(0.0, 0.0, _SECOND, target_error, 0, 0, 1.0, 0.0)
     writers = np.array([item.writer for item in judged])
     joined = np.array([item.joined for item in judged])
@@ -190,34 +190,45 @@ def _thresholds(
             text = judged[int(row)]
             decision = decide(text.scores, lead[index], also[index], topics, open_gate)
             if decision.outcome is Outcome.AUTO:
-                confidences.append(max(decision.confidence.values()))
-                wrong.append({topics.index(slug) for slug in decision.topics} != text.topics)
-                leaked.append(not text.topics)
-    staff = sum(not item.topics for item in judged if not item.joined)
-    return lowest_proven(np.array(confidences), np.array(wrong), np.array(leaked), staff, target_error)
+                said = {topics.index(slug) for slug in decision.topics}
+                confidence = max(decision.confidence.values())
+                answered.append(Answered(confidence, said == text.topics, not text.topics, writer))
+    staff = Counter(item.writer for item in judged if not (item.topics or item.joined))
+    return lowest_proven(answered, staff, target_error)
 
 
-def lowest_proven(
-    confidences: Array,
-    wrong: npt.NDArray[np.bool_],
-    leaked: npt.NDArray[np.bool_],
-    staff: int,
-    target_error: float,
-) -> Thresholds:
-    """Return the lowest threshold at which both shares are within the target, on a sample that proves the first.
+class Answered(NamedTuple):
+    """A text that would be answered automatically from its confidence on."""
 
-    The share of wrong answers among the answered texts, and that of answered texts among the `staff` texts for staff:
-    the first depends on how many texts are for staff, the second does not.
+    confidence: float
+    right: bool
+    for_staff: bool
+    writer: str
+
+
+def lowest_proven(answered: Sequence[Answered], staff: Mapping[str, int], target_error: float) -> Thresholds:
+    """Return the lowest threshold at which error and leak are within the target, on a sample that proves the error.
+
+    The error is the share of wrong answers among the answered texts. It depends on how many texts are for staff; the
+    leak, the share of answered ones among these, does not (`staff`: their number by writer). Writers differ in how
+    near their near misses are, so the leak must be within the target with any one writer's texts left out.
     """
+    confidences = np.array([item.confidence for item in answered])
+    wrong = np.array([not item.right for item in answered])
+    leaks = {name: np.array([item.for_staff and item.writer == name for item in answered]) for name in staff}
+    total = sum(staff.values())
     for step in range(_STEPS):
         auto = round(_LEAST + (1 - _LEAST) * step / _STEPS, 4)
         above = confidences >= auto
-        errors, sample, leaks = int(wrong[above].sum()), int(above.sum()), int(leaked[above].sum())
-        if errors > target_error * sample or leaks > target_error * staff:
+        errors, sample = int(wrong[above].sum()), int(above.sum())
+        leaked = {name: int(found[above].sum()) for name, found in leaks.items()}
+        every = sum(leaked.values())
+        without = (every - leaked[name] <= target_error * (total - staff[name]) for name in staff)
+        if errors > target_error * sample or every > target_error * total or not all(without):
             continue
         bound = upper_bound(errors, sample)
         if bound <= _BOUND_SLACK * target_error:
-            leak = leaks / staff if staff else 0.0
+            leak = every / total if total else 0.0
             return Thresholds(auto, _DRAFT, _SECOND, target_error, sample, errors, bound, leak)
     # Nothing is proven: no confidence suffices, everything goes to a person.
     return Thresholds(1.1, _DRAFT, _SECOND, target_error, 0, 0, 1.0, 0.0)

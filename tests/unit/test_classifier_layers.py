@@ -7,9 +7,12 @@ import pytest
 
 from responder.classifier import ridge
 from responder.classifier.corpus import matrix_of
+from responder.classifier.familiarity import table
 from responder.classifier.folds import product
 from responder.classifier.logistic import PENALTY, Regression
+from responder.classifier.model import Thresholds
 from responder.classifier.neighbours import Neighbours, closeness
+from responder.classifier.train import Answered, lowest_proven
 from responder.classifier.vectors import Floats, Sparse
 
 ROWS, COLUMNS = 40, 12
@@ -78,3 +81,47 @@ def test_logistic_regression_of_chosen_rows_does_not_depend_on_the_answers_of_ot
     one, two = (Regression(inputs, answers).fit_to(chosen) for answers in (right, other))
     np.testing.assert_allclose(one.weights, two.weights, atol=1e-3)
     assert one.bias == pytest.approx(two.bias, abs=1e-3)
+
+
+def test_a_feature_is_unseen_in_a_topic_or_said_for_staff_only_as_the_texts_have_it() -> None:
+    counts = np.array([[3, 0, 0], [0, 0, 4], [0, 0, 0]], dtype=np.float32)  # two topics, staff
+    found = table(counts, np.array([10, 10, 20], dtype=np.float32)).reshape(3, 5, 2)
+    unseen, nowhere, only_staff, ratio, against = found.transpose(1, 0, 2)
+    assert unseen.tolist() == [[0, 1], [1, 1], [1, 1]]
+    assert nowhere.tolist() == [[0, 0], [0, 0], [1, 1]]
+    assert only_staff.tolist() == [[0, 0], [1, 1], [0, 0]]
+    assert ratio[0, 0] > 0 > ratio[1, 0]
+    assert against[0, 0] == 0 and against[1, 0] == ratio[1, 0]
+
+
+def thresholds(texts: list[tuple[float, str, int]], staff: dict[str, int]) -> Thresholds:
+    """`texts`: confidence, "right", "wrong" or the writer of a leaked text, and how many such texts."""
+    answered = [
+        Answered(confidence, kind == "right", kind in staff, kind)
+        for confidence, kind, times in texts
+        for _ in range(times)
+    ]
+    return lowest_proven(answered, staff, target_error=0.02)
+
+
+def test_the_threshold_lies_above_the_errors_that_the_target_does_not_allow() -> None:
+    limits = thresholds([(0.99, "right", 995), (0.9, "wrong", 30), (0.95, "wrong", 5)], {"a": 1000})
+    assert 0.9 < limits.auto <= 0.95
+    assert (limits.sample, limits.errors) == (1000, 5)
+
+
+def test_few_texts_for_staff_do_not_hide_how_many_of_them_would_be_answered() -> None:
+    texts = [(0.99, "right", 1000), (0.8, "a", 5), (0.8, "b", 5)]
+    assert thresholds(texts, {"a": 1000, "b": 1000}).auto == 0.5
+    limits = thresholds(texts, {"a": 50, "b": 50})
+    assert limits.auto > 0.8 and limits.leak == 0
+
+
+def test_writers_of_easy_texts_do_not_hide_the_leak_of_a_hard_one() -> None:
+    texts = [(0.99, "right", 1000), (0.8, "a", 15)]
+    assert thresholds(texts, {"a": 1000}).auto == 0.5
+    assert thresholds(texts, {"a": 200, "b": 800}).auto > 0.8
+
+
+def test_a_sample_too_small_to_prove_the_target_leaves_everything_to_a_person() -> None:
+    assert thresholds([(0.99, "right", 50)], {"a": 100}).auto > 1

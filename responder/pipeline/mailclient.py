@@ -91,7 +91,7 @@ class MailClient:
         Raises MailServerError, StoreError, and ContentError when a version cannot be made anew.
         """
         tally = ClientTally()
-        drafts = self._drafts()
+        drafts = self._drafts() if self._placed() else Drafts()
         for role in _DECIDE:
             folder = self._find(role)
             if folder is not None:
@@ -114,6 +114,16 @@ class MailClient:
             return Drafts()
         state = self._session.select(folder, readonly=True)
         return Drafts(state.uidvalidity, frozenset(self._session.undeleted()))
+
+    def _placed(self) -> list[Any]:
+        """The versions that wait or are about to leave and whose copy we have placed in Drafts."""
+        with self._database.read() as connection:
+            return [
+                row
+                for state in (DraftCopy.PLACED, DraftCopy.REMOVE)
+                for row in lifecycle.draft_copies(connection, self._office.name, state, BATCH * 20)
+                if row.status in {ReplyStatus.DRAFTED, ReplyStatus.APPROVED}
+            ]
 
     def _decide_all(
         self, role: Folder, folder: str, drafts: Drafts, tally: ClientTally, now: datetime
@@ -196,22 +206,14 @@ class MailClient:
 
     def _judge_missing(self, drafts: Drafts, tally: ClientTally, now: datetime) -> None:
         """A placed draft that is no longer there was edited, or taken over; or the folder was renumbered."""
-        folder = self._session.find_folder("drafts")
-        if folder is None:
-            return
-        with self._database.read() as connection:
-            placed = [
-                row
-                for state in (DraftCopy.PLACED, DraftCopy.REMOVE)
-                for row in lifecycle.draft_copies(connection, self._office.name, state, BATCH * 20)
-                if row.status in {ReplyStatus.DRAFTED, ReplyStatus.APPROVED}
-            ]
+        placed = self._placed()
         missing = [
             row
             for row in placed
             if row.draft_uidvalidity != drafts.uidvalidity or row.draft_uid not in drafts.uids
         ]
-        if not missing:
+        folder = self._session.find_folder("drafts") if missing else None
+        if folder is None:
             return
         uidvalidity = self._session.select(folder, readonly=True).uidvalidity
         taken = {row.draft_uid for row in placed if row.draft_uidvalidity == uidvalidity} - {

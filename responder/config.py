@@ -366,7 +366,7 @@ class Schedule(_Section):
     retention: int | str = "15 2 * * *"
     backup: int | str = "45 1 * * *"
     retrain: int | str = "0 3 * * *"
-    autonomy: int | str = "30 3 * * *"
+    autonomy: int | str = 60  # takes topics back to review whose proof no longer holds
 
     @field_validator("*")
     @classmethod

@@ -18,6 +18,7 @@ from responder.cli import (
     operate,
     quarantine,
     reliability,
+    reports,
     staff,
     upkeep,
     users,
@@ -37,6 +38,7 @@ staff.add_to(app)
 mails.add_to(app)
 learning.add_to(app)
 reliability.add_to(app)
+reports.add_to(app)
 upkeep.add_to(app)
 app.add_typer(content.app, name="content")
 app.add_typer(quarantine.app, name="quarantine")

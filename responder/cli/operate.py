@@ -105,9 +105,10 @@ def level(
     config: ConfigOption = DEFAULT_CONFIG,
     mailbox: Annotated[str, typer.Option(help="Which mailbox; needed when there are several.")] = "",
 ) -> None:
-    """Set whether a topic may answer by itself when everything else allows it."""
+    """Set whether a topic may answer by itself; `automatic` has to be proved by staff's verdicts (`topics`)."""
     from responder.pipeline.office import offices
     from responder.tickets import switches
+    from responder.upkeep import autonomy
 
     options = settings(config)
     served = offices(options)
@@ -121,7 +122,7 @@ def level(
     if to not in {switches.REVIEW, switches.AUTOMATIC}:
         raise ConfigError(f"level {to!r}: use {switches.REVIEW} or {switches.AUTOMATIC}")
     with database(options) as store, store.begin() as connection:
-        switches.set_level(connection, name, topic, to, actor(), now())
+        autonomy.set_level(connection, name, topic, to, options.policy, actor(), now())
     say(f"{name}: {topic} is at {to}")
 
 

@@ -276,8 +276,15 @@ def _retrain(work: Work) -> None:
     retrain(work.database, work.settings, work.clock)
 
 
+def _autonomy(work: Work) -> None:
+    from responder.upkeep.autonomy import review_levels
+
+    review_levels(work.database, work.settings, work.now)
+
+
 TABLE = (
     Job("alarms", _alarms),
+    Job("autonomy", _autonomy),
     Job("digest", _digest),
     Job("links", _links),
     Job("retention", _retention),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +25,8 @@ from responder.cli.common import (
 from responder.errors import ConfigError
 
 if TYPE_CHECKING:
+    import threading
+
     from responder.config import Settings
     from responder.daemon.notify import Notifier
     from responder.pipeline.round import OfficeRound
@@ -154,14 +154,12 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run as a daemon until SIGTERM or Ctrl-C; SIGHUP reads configuration and content again."""
     from responder.daemon import Service
     from responder.daemon.notify import Notifier
+    from responder.daemon.signals import listen
     from responder.logs import configure
 
     options = settings(config)
     configure(options.logging)
-    stop, reload = threading.Event(), threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    signal.signal(signal.SIGHUP, lambda *_: reload.set())
+    stop, reload = listen()
     notifier = Notifier()
     store = _database_when_it_is_there(options, notifier, stop)
     if store is None:

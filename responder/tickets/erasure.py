@@ -110,13 +110,13 @@ def settled() -> ColumnElement[bool]:
     unread = select(Message.id).where(
         Message.ticket_id == Ticket.id, Message.disposition == Disposition.RECEIVED
     )
-    return Ticket.status.in_(ENDED) & ~needed.exists() & ~unread.exists()
+    return Ticket.status.in_(ENDED) & ~needed.correlate(Ticket).exists() & ~unread.correlate(Ticket).exists()
 
 
 def has_content() -> ColumnElement[bool]:
     """The condition on a ticket that anything of it was not erased yet; also mail that came after an erasure."""
     mail = select(Message.id).where(Message.ticket_id == Ticket.id, Message.erased_at.is_(None))
-    return Ticket.erased_at.is_(None) | mail.exists()
+    return Ticket.erased_at.is_(None) | mail.correlate(Ticket).exists()
 
 
 def erase_raw(connection: Connection, message_ids: Sequence[int]) -> None:

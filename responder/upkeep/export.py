@@ -107,12 +107,13 @@ def _collect(
 
     def mails(condition: Any) -> Iterator[dict[str, Any]]:
         for mail in rows(Message, condition, ("parts",)):
-            yield mail | {"file": _keep(files, "surat", mail["id"], mail.pop("raw"))}
+            file = _keep(files, "surat", mail["id"], mail.pop("raw"))
+            yield mail | {"file": file}
 
     def replies(condition: Any) -> Iterator[dict[str, Any]]:
         for reply in rows(Reply, condition, ("claimed_by", "claimed_until")):
-            decided = {"decided_by": _actor(reply["decided_by"])}
-            yield reply | decided | {"file": _keep(files, "balasan", reply["id"], reply.pop("data"))}
+            file = _keep(files, "balasan", reply["id"], reply.pop("data"))
+            yield reply | {"decided_by": _actor(reply["decided_by"]), "file": file}
 
     tickets = [
         ticket

@@ -9,7 +9,7 @@ import pytest
 
 from responder.classifier.decision import Decision, Outcome
 from responder.mail.message import Kind, Screening, Verdict
-from responder.replies.policy import Course, Situation, decide
+from responder.replies.policy import Course, Situation, chosen_for_audit, decide
 from responder.tickets.switches import Arming
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -41,6 +41,7 @@ def test_a_reply_leaves_by_itself_when_everything_allows_it() -> None:
         {"levels": {"lupa-password": "review"}},
         {"content_problems": ["fakta belum dikonfirmasi: x"]},
         {"first_mail": False},
+        {"audited": True},
         {"address_note": "balasan kami kembali"},
         {"extra": ["Menyebut tiket lain."]},
         {"screening": replace(SCREENING, verdict=Verdict.DRAFT, reasons=("rule 14: not authenticated",))},
@@ -79,3 +80,21 @@ def test_an_acknowledgement_needs_screening_auto_and_the_switches() -> None:
     assert not decide(replace(staff, screening=replace(SCREENING, verdict=Verdict.DRAFT))).acknowledge
     assert not decide(replace(staff, arming=Arming(False, None, "", ""))).acknowledge
     assert not decide(replace(staff, mode="review")).acknowledge
+
+
+def test_audits_take_their_share_of_the_mails_and_always_the_same_ones() -> None:
+    chosen = [chosen_for_audit(b"k" * 32, "kemenperin", str(number), 0.07) for number in range(5000)]
+    assert 300 < sum(chosen) < 400
+    assert chosen == [chosen_for_audit(b"k" * 32, "kemenperin", str(number), 0.07) for number in range(5000)]
+
+
+def test_who_has_no_key_cannot_foresee_the_audits() -> None:
+    ours, theirs = (
+        [chosen_for_audit(key, "kemenperin", str(number), 0.5) for number in range(64)]
+        for key in (b"a" * 32, b"b" * 32)
+    )
+    assert ours != theirs
+
+
+def test_an_audit_share_of_nothing_chooses_nothing() -> None:
+    assert not any(chosen_for_audit(b"k" * 32, "kemenperin", str(number), 0.0) for number in range(1000))

@@ -1,0 +1,50 @@
+"""Promise: a topic answers by itself only when staff's verdicts prove it, and a share is always checked blind."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from responder.pipeline.office import read_key
+from responder.replies.policy import chosen_for_audit
+from responder.tickets.database import Database
+from responder.tickets.models import Message
+from tests.scenarios.installation import Installation
+
+QUESTION = "Kami lupa password akun LPSE. Bagaimana cara reset password? Email terdaftar masih aktif."
+SHARE = 0.5
+TRIAL = f'[policy]\nmode = "auto"\nrequire_evidence = false\naudit_share = {SHARE}\nundo_seconds = 0\n'
+MAILS = 8
+
+
+def test_a_topic_without_evidence_is_refused_with_the_figures(dovecot_office: Installation) -> None:
+    dovecot_office.ready()
+    done = dovecot_office.run("level", "lupa-password", "automatic", status=7)
+    assert "0 verdicts of staff" in done.stderr
+    assert "149 verdicts with 0 errors would do" in done.stderr
+    dovecot_office.run("level", "lupa-password", "review")
+
+
+def test_a_mail_chosen_for_an_audit_waits_though_its_topic_answers_by_itself(
+    dovecot_office: Installation,
+) -> None:
+    office = dovecot_office
+    office.write_config(TRIAL)
+    office.ready("lupa-password")
+    for number in range(MAILS):
+        office.deliver("Lupa password", QUESTION, sender=f"admin@pt{number}.example")
+    office.poll()
+    key = read_key(office.directory / "state" / "secret.key")
+    database = Database(f"sqlite:///{office.directory / 'state' / 'responder.db'}")
+    with database.read() as connection:
+        identities = {
+            row.from_address: row.identity
+            for row in connection.execute(select(Message.from_address, Message.identity))
+        }
+    database.close()
+    for ticket in office.tickets():
+        vendor = ticket["vendor_address"]
+        audited = chosen_for_audit(key, "kemenperin", identities[vendor], SHARE)
+        assert ticket["status"] == ("needs_approval" if audited else "answered")
+        assert len(office.replies_to(vendor)) == (0 if audited else 1)
+        if audited:
+            assert "Dipilih untuk audit" in ticket["reason"]

@@ -26,7 +26,7 @@ from responder.pipeline.node import this_node
 from responder.pipeline.office import offices
 from responder.pipeline.round import OfficeRound, Rounds
 from responder.tickets.database import Database
-from responder.upkeep import alarms, metrics, polls
+from responder.upkeep import alarms, health, metrics, polls
 from responder.upkeep.courier import Courier
 from responder.upkeep.jobs import Runner
 
@@ -99,6 +99,7 @@ class Service:
         the operating system then, as every step can be done again. Raises ConfigError for a secret key that cannot be
         used.
         """
+        health.watch(self._stuck)
         self._courier.start()
         self._apply(self._settings)
         self._timetable.start(self._settings, self._workers)
@@ -211,11 +212,14 @@ class Service:
         """Tell systemd that we live, as long as schedule and rounds get on."""
         if not self._notifier.watchdog_seconds or time.monotonic() < self._alive_at:
             return
-        if stuck := [*self._progress.stuck(), *self._timetable.stuck()]:
+        if stuck := self._stuck():
             log.error("stuck", tasks=stuck)
             return
         self._alive_at = time.monotonic() + self._notifier.watchdog_seconds / 4
         self._notifier.alive()
+
+    def _stuck(self) -> list[str]:
+        return [*self._progress.stuck(), *self._timetable.stuck()]
 
     def _report(self, done: OfficeRound, seconds: float) -> None:
         """After a round, in its thread."""

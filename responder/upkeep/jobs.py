@@ -270,6 +270,12 @@ def _retention(work: Work) -> None:
     purge(work.database, work.settings, work.now, work.renew)
 
 
+def _backup(work: Work) -> None:
+    from responder.upkeep.backup import backup
+
+    backup(work.settings, work.database, work.now)
+
+
 def _retrain(work: Work) -> None:
     from responder.upkeep.retrain import retrain
 
@@ -288,5 +294,6 @@ TABLE = (
     Job("digest", _digest),
     Job("links", _links),
     Job("retention", _retention),
+    Job("backup", _backup, budget=2),
     Job("retrain", _retrain, on_each_host=True),
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from responder.errors import ContentError, MailServerError, UnreadableMail
+from responder.errors import MailServerError, UnreadableMail
 from responder.mail import parse
 from responder.mail.imap import ImapSession
 from responder.mail.reader import Reader
@@ -118,11 +118,8 @@ class Filer:
             with self._database.begin() as connection:
                 ledger.move_cursor(connection, self._office.name, news.folder, news.cursor, now)
         self._look_up_uncertain(tally, now)
-        try:
-            tally.client = self._client.look(now)
-        except ContentError as error:
-            # What staff moved waits in its folder; what was approved before still leaves.
-            tally.refused.append(str(error))
+        tally.client = self._client.look(now)
+        tally.refused += tally.client.refused
         tally.taken_over += tally.client.taken_over
 
     def do_wishes(self, tally: FilingTally, now: datetime) -> None:

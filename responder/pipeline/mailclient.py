@@ -7,14 +7,14 @@ other folders were read. A mail is taken out of a folder only when it is stored 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 import structlog
 from sqlalchemy import Connection
 
-from responder.errors import Refused, UnreadableMail, UnsendableMail
+from responder.errors import ContentError, MailServerError, Refused, UnreadableMail, UnsendableMail
 from responder.mail.imap import ImapSession
 from responder.mail.reader import Reader
 from responder.pipeline import clientdesk
@@ -55,6 +55,7 @@ class ClientTally:
     turned_down: int = 0
     edited: int = 0
     taken_over: int = 0
+    refused: list[str] = field(default_factory=list)  # what server or content stood in the way of
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +89,20 @@ class MailClient:
     def look(self, now: datetime) -> ClientTally:
         """Take in everything that staff did; to be done before anything is sent (rule 28b).
 
-        Raises MailServerError, StoreError, and ContentError when a version cannot be made anew.
+        What cannot be decided waits in its folder. Raises StoreError, and MailServerError when the connection is lost
+        or Drafts is refused.
         """
         tally = ClientTally()
         drafts = self._drafts() if self._placed() else Drafts()
         for role in _DECIDE:
-            folder = self._find(role)
-            if folder is not None:
-                self._decide_all(role, folder, drafts, tally, now)
+            try:
+                folder = self._find(role)
+                if folder is not None:
+                    self._decide_all(role, folder, drafts, tally, now)
+            except (MailServerError, ContentError) as error:
+                if not self._session.usable:
+                    raise
+                tally.refused.append(str(error))
         self._judge_missing(drafts, tally, now)
         return tally
 
@@ -249,7 +256,8 @@ class MailClient:
             return self._database.write(
                 lambda connection: clientdesk.saved(connection, self._office, row.id, mail, uidvalidity, now)
             )
-        except (Refused, UnsendableMail) as error:
+        except (Refused, UnsendableMail, ContentError) as error:
+            # Held and shown to a person, who still has the words in Drafts.
             log.warning("edited draft not taken", mailbox=self._office.name, reply=row.id, why=str(error))
             return False
 

@@ -133,22 +133,27 @@ def by_hand(
     """A person has answered a mail: hold what we would say to it, keep what was said, learn from it.
 
     Without `keep` a version of ours is known to be what was sent. What answers a newer mail of the ticket goes on
-    waiting. A mail that is kept already (Sent read again) changes nothing.
+    waiting. A mail that is kept already (Sent read again) changes nothing. What a person adds by hand to an answer
+    that staff had approved is no verdict on it; after an automatic one it is.
     """
+    added = keep and any(
+        one.status is ReplyStatus.SENT and not one.automatic for one in versions(connection, message_id)
+    )
     if sent is not None and keep and not _keep(connection, message_id, ticket_id, sent, now):
         return
     held = _hold(connection, ticket_id, "dijawab petugas dari klien email", up_to=message_id)
     if (lifecycle.latest_message_id(connection, ticket_id) or 0) <= message_id:
         lifecycle.set_ticket(connection, ticket_id, TicketStatus.ANSWERED, now, reason="")
-    lifecycle.decide_verdict(
-        connection,
-        message_id,
-        decision=sent.decision if sent is not None else "by_hand",
-        topics=sent.topics if sent is not None else [],
-        manner="single",
-        actor=ACTOR,
-        now=now,
-    )
+    if not added:
+        lifecycle.decide_verdict(
+            connection,
+            message_id,
+            decision=sent.decision if sent is not None else "by_hand",
+            topics=sent.topics if sent is not None else [],
+            manner="single",
+            actor=ACTOR,
+            now=now,
+        )
     audit.record(connection, [audit.Entry(ticket_id, ACTOR, "answered_by_hand", {"held": held})], now)
 
 
@@ -206,10 +211,13 @@ def lock(connection: Connection, ticket_id: int) -> Row[Any] | None:
 
 
 def left_drafts(connection: Connection, message_id: int, uidvalidity: int, there: Collection[int]) -> None:
-    """Of the copies of our answers to a mail, those that are not `there` in Drafts were moved out by staff."""
+    """Of the copies of our answers to a mail, those that are not `there` in Drafts were moved out by staff.
+
+    One that was placed under another numbering of the folder may be anywhere.
+    """
     for row in versions(connection, message_id):
-        in_drafts = row.draft_uidvalidity == uidvalidity and row.draft_uid in there
-        if row.draft_copy in {DraftCopy.PLACED, DraftCopy.REMOVE} and not in_drafts:
+        moved = row.draft_uidvalidity == uidvalidity and row.draft_uid not in there
+        if row.draft_copy in {DraftCopy.PLACED, DraftCopy.REMOVE} and moved:
             connection.execute(update(Reply).where(Reply.id == row.id).values(draft_copy=DraftCopy.GONE))
 
 

@@ -436,7 +436,7 @@ def test_a_draft_sent_from_the_client_itself_answers_the_ticket(office: Installa
 
 
 def test_the_verdict_on_an_answer_by_hand_is_what_it_took_from_the_draft(
-    dovecot_office: Installation, models: Path
+    dovecot_office: Installation,
 ) -> None:
     office = dovecot_office
     one_draft(office)
@@ -462,6 +462,39 @@ def test_the_verdict_on_an_answer_by_hand_is_what_it_took_from_the_draft(
     office.poll()
     assert verdict(office, 3) == ("by_hand", [])
     assert office.replies_to() == []
+
+
+def test_what_is_added_by_hand_to_an_approved_answer_is_no_verdict_on_it(
+    dovecot_office: Installation,
+) -> None:
+    office = dovecot_office
+    header_id = one_draft(office)
+    office.run("approve", "1", "--yes")
+    office.poll()
+    more = (
+        f"From: {OFFICE}\r\nTo: {VENDOR}\r\nSubject: Re: {SUBJECT}\r\nIn-Reply-To: <{header_id}>\r\n"
+        "Message-ID: <susulan@petugas.example>\r\n\r\nSebagai tambahan, loket kami buka besok.\r\n"
+    )
+    sent_by_hand(office, more.encode())
+    office.poll()
+    assert verdict(office, 1) == ("approved", ["lupa-password"])
+    assert any("loket kami buka besok" in row["text"] for row in reply_rows(office))
+    assert statuses(office) == ["answered"]
+
+
+def test_a_folder_that_refuses_us_stops_nothing_else(dovecot_office: Installation) -> None:
+    office = dovecot_office
+    backend = office.backend
+    assert isinstance(backend, DovecotBackend)
+    one_draft(office)
+    folder = next(backend.dovecot.directory.glob(f"mail/*/Maildir/.{APPROVED}"))
+    office.run("approve", "1", "--yes")
+    folder.rename(folder.with_name(".Rusak"))
+    folder.write_text("no folder")
+    assert office.poll()["sent"] == 1
+    folder.unlink()
+    folder.with_name(".Rusak").rename(folder)
+    assert office.poll()["error"] is None
 
 
 def verdict(office: Installation, ticket: int) -> tuple[str, list[str]]:

@@ -62,7 +62,7 @@ class Folds:
         width, self._spans = vectorizer.width, vectorizer.spans()
         whole = matrix_of(vectorizer.weighed(_joined(corpus.texts, self._mails, width)), width)
         self._views = [whole[:, span] for span in self._spans.values()]
-        self._near = whole[:, self._spans[NEIGHBOUR_VIEW]]
+        self._cosines = Cosines(whole[:, self._spans[NEIGHBOUR_VIEW]], len(rows))
         self._shares = {view: _shares(whole[:, self._spans[view]]) for view in familiarity.VIEWS}
         self._texts = matrix_of(corpus.texts, width)
         self._sentences = matrix_of(vectorizer.weighed(corpus.sentences), width)
@@ -84,8 +84,7 @@ class Folds:
         judged: list[Judged] = []
         for writer, weights in without.items():
             own = [i for i, mail in enumerate(self._mails) if mail.writer == writer]
-            similar = product(self._near[own], self._near[: len(self._rows)])
-            near = closeness(similar, labels * (writers != writer)[:, None])
+            near = closeness(self._cosines.of(own), labels * (writers != writer)[:, None])
             his = labels[writers == writer].astype(np.float32)
             others = counts - class_counts(self._texts[writers == writer], his)
             texts = labels[writers != writer].sum(axis=0, dtype=np.float32)
@@ -166,9 +165,18 @@ def _shares(view: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.diags_array(1 / np.maximum(totals, familiarity.NOTHING)) @ view
 
 
-def product(left: sparse.csr_matrix, right: sparse.csr_matrix) -> Floats:
-    """Return left x right transpose."""
-    common = np.bincount(right.indices, minlength=right.shape[1]) > _LONG_COLUMN
-    dense = left[:, common].toarray() @ right[:, common].toarray().T
-    dense += (left[:, ~common] @ right[:, ~common].T).toarray()
-    return np.asarray(dense, dtype=np.float32)
+class Cosines:
+    """Scalar products of rows with the first `texts` of them."""
+
+    def __init__(self, rows: sparse.csr_matrix, texts: int) -> None:
+        common = np.bincount(rows[:texts].indices, minlength=rows.shape[1]) > _LONG_COLUMN
+        self._common: Floats = rows[:, common].toarray()
+        self._rare = rows[:, ~common]
+        self._texts = self._common[:texts].T, self._rare[:texts].T.tocsr()
+
+    def of(self, chosen: Sequence[int]) -> Floats:
+        """Return (chosen, texts)."""
+        common, rare = self._texts
+        cosines: Floats = self._common[chosen] @ common
+        cosines += (self._rare[chosen] @ rare).toarray()
+        return cosines

@@ -94,8 +94,10 @@ class _Phrases:
     def find(self, forms: Sequence[str], tokens: Sequence[Token]) -> dict[str, str]:
         """Return every value whose phrase occurs in `forms`, with the written words of its first occurrence."""
         found: dict[str, str] = {}
-        for index, form in enumerate(forms):
-            if form not in self._entries:
+        for index in [i for i, form in enumerate(forms) if form in self._entries]:
+            alone, longer = self._entries[forms[index]]
+            # Most words only begin phrases, and mostly another word follows.
+            if not (alone or (index + 1 < len(forms) and forms[index + 1] in longer)):
                 continue
             for length, value in self.at(forms, index):
                 if value not in found:

@@ -227,6 +227,7 @@ class MailboxConfig(_Section):
     aliases: tuple[str, ...] = ()
     envelope_from: str = ""  # "": the mailbox itself
     authserv_id: str | None = None
+    dkim_selectors: tuple[str, ...] = ()  # for `check`: under which names the provider publishes its keys
     files_sent_itself: bool = False
     plus_addressing: bool = (
         False  # Reply-To with a token, where the provider delivers "address+token" (rule 49)

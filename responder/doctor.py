@@ -12,7 +12,7 @@ from responder.config import MailboxConfig, Settings, load
 from responder.errors import ResponderError
 from responder.knowledge.finding import Severity
 from responder.knowledge.lint import lint
-from responder.mail import oauth
+from responder.mail import dns_records, oauth
 from responder.mail.imap import ImapSession
 from responder.mail.smtp import SmtpSession
 from responder.pipeline.office import Office, read_key
@@ -43,6 +43,7 @@ def examine(path: Path, now: datetime) -> list[Finding]:
         found += _guarded(f"{name}: sign-in", partial(_sign_in, settings, name, mailbox, now))
         found += _guarded(f"{name}: IMAP", partial(_imap, name, mailbox))
         found += _guarded(f"{name}: SMTP", partial(_smtp, name, mailbox))
+        found += _sending_domain(name, mailbox)
         if mailbox.authserv_id is None:
             text = "authserv_id is not set: every sender counts as unauthenticated, nothing is answered by itself"
             found.append(Finding(f"{name}: authentication", "note", text))
@@ -131,6 +132,8 @@ def _imap(name: str, mailbox: MailboxConfig) -> Iterator[Finding]:
         mailbox.imap, password=mailbox.imap.password(), folders=mailbox.folders
     ) as session:
         state = session.select(mailbox.folders.inbox, readonly=True)
+        if not session.can_idle:
+            yield Finding(check, "note", "the server has no IDLE: mail is fetched on the schedule only")
         yield Finding(check, "ok", f"signed in, {mailbox.folders.inbox} holds {state.exists} mails")
         for role in ("drafts", "sent"):
             folder = session.find_folder(role)
@@ -145,3 +148,18 @@ def _imap(name: str, mailbox: MailboxConfig) -> Iterator[Finding]:
 def _smtp(name: str, mailbox: MailboxConfig) -> Iterator[Finding]:
     SmtpSession.connect(mailbox.smtp, mailbox.smtp.password()).close()
     yield Finding(f"{name}: SMTP", "ok", "signed in")
+
+
+def _sending_domain(name: str, mailbox: MailboxConfig) -> list[Finding]:
+    """What the DNS says about mail of this mailbox (rule 46): never a failure, as others publish it."""
+    check = f"{name}: DNS"
+    envelope = (mailbox.envelope_from or mailbox.address).rpartition("@")[2]
+    try:
+        records = dns_records.published(mailbox.domain, envelope, mailbox.dkim_selectors)
+    except dns_records.NoAnswer as error:
+        return [Finding(check, "note", f"could not ask the DNS about SPF, DKIM and DMARC: {error}")]
+    found = [Finding(check, "ok" if one.good else "note", f"{one.what}: {one.message}") for one in records]
+    if not mailbox.dkim_selectors and records:
+        text = f"DKIM: not looked up; name the provider's selectors as mailboxes.{name}.dkim_selectors"
+        found.append(Finding(check, "note", text))
+    return found

@@ -47,7 +47,7 @@ _PHONE = re.compile(
 _PASSWORD = re.compile(
     r"\b(?:pass?words?|passwd|pwd|pw|pass|kata ?sandi|sandi|pin|otp)(?:nya)?"
     r"(?: (?:baru|lama|saya|kami|akun|lpse|spse|sikap|email|login)){0,3}"
-    r"[ \t]*(?:[:=]|\b(?:adalah|yaitu|ialah|is)\b)[ \t]*(?P<value>[^\s,;]{3,80})",
+    r"[ \t]*(?:[:=]|\b(?:adalah|yaitu|ialah|is)\b)[ \t]*(?P<value>[^\s,;]{2,79}[^\s,;.!?)])",
     re.IGNORECASE,
 )
 

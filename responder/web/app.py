@@ -17,6 +17,7 @@ from responder.config import Settings
 from responder.errors import Refused, ResponderError, StoreError
 from responder.tickets.database import Database
 from responder.web import assets, decisions, frames, lists, login, people, ticket, writing
+from responder.web.api.app import create_api
 from responder.web.guard import API, Guard
 from responder.web.login import login_page
 from responder.web.pages import render
@@ -46,6 +47,7 @@ def create_app(settings: Settings, database: Database, clock: Callable[[], datet
     # `ticket` last: it takes every other address below a ticket.
     for module in (assets, login, lists, people, frames, writing, decisions, ticket):
         app.include_router(module.router)
+    app.mount(API.rstrip("/"), create_api(service))
     app.add_exception_handler(SignedOut, _signed_out)
     app.add_exception_handler(Forbidden, _forbidden)
     app.add_exception_handler(ResponderError, _failed)

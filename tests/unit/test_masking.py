@@ -22,6 +22,7 @@ from responder.mail.masking import Personal, find, mask
         ("password: rahasia123, user budi", "password: [sandi], user budi"),
         ("Kata sandi lama saya adalah Abc!23", "Kata sandi lama saya adalah [sandi]"),
         ("pw=hunter22", "pw=[sandi]"),
+        ("password lama: contoh12345. Mohon", "password lama: [sandi]. Mohon"),
         ("NIK 3201123456780001 081234567890", "NIK [NIK] [telepon]"),
     ],
 )

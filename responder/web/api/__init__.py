@@ -1,0 +1,1 @@
+"""The JSON API under /api: what the pages do, for programs. docs/api.md tells how to use it."""

@@ -1,0 +1,123 @@
+"""What callers give: identifiers in paths, filters in queries, wishes in bodies. Checked here and nowhere else."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import Depends, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from responder.pipeline import desk
+from responder.tickets.models_staff import Role
+from responder.tickets.queues import Filters, Queue
+from responder.web.place import Place
+from responder.web.service import UsesService
+
+LARGEST_ID = 2**53 - 1
+"""Of every record: what programs that know only floating-point numbers still count exactly."""
+
+MOST = 100  # rows of one page
+EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)
+"""Days outside narrow a list as these do, and can be counted with in every time zone."""
+
+TicketId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+RecordId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+Slug = Annotated[str, Field(min_length=1, max_length=80)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Reason = Annotated[str, Field(max_length=500)]
+Limit = Annotated[int, Query(ge=1, le=MOST)]
+Day = Annotated[date | None, Query(description="A day of the office, inclusive")]
+
+
+class Wish(BaseModel):
+    """A body. Nothing unknown and nothing of another type is taken."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Approval(Wish):
+    reply: RecordId
+    sha256: Sha256 = Field(description="Of the text that was shown to the person who decides")
+
+
+class Reasoned(Wish):
+    reason: Reason = ""
+
+
+class OfReply(Wish):
+    reply: RecordId
+
+
+class Topics(Wish):
+    topics: list[Slug] = Field(min_length=1, max_length=20)
+
+
+class BlindChoice(Wish):
+    topics: list[Slug] = Field(max_length=20, description="Empty: a person must answer")
+
+
+class Typed(Wish):
+    text: str = Field(max_length=desk.LONGEST_TEXT)
+    based_on: RecordId | None = Field(default=None, description="The draft that the text was written over")
+
+
+class Draft(Typed):
+    approve: bool = Field(default=False, description="Approve exactly this text at once")
+
+
+class NoteText(Wish):
+    text: str = Field(max_length=desk.LONGEST_NOTE)
+
+
+class Batch(Wish):
+    topic: Slug = Field(description="Of every draft, alone")
+    drafts: list[Approval] = Field(min_length=1, max_length=desk.BATCH)
+
+
+class Sending(Wish):
+    armed: bool
+
+
+class Level(Wish):
+    level: Literal["review", "automatic"]
+
+
+class Fact(Wish):
+    value: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="null takes the recorded reading; empty leaves the place out",
+    )
+
+
+class NewAccount(Wish):
+    name: str = Field(max_length=60)
+    full_name: str = Field(default="", max_length=200)
+    role: Annotated[Role, Field(strict=False)] = Role.OFFICER
+    password: str = Field(max_length=1000)
+
+
+class AccountChange(Wish):
+    """Whatever is null stays as it is."""
+
+    role: Annotated[Role, Field(strict=False)] | None = None
+    active: bool | None = None
+    password: str | None = Field(default=None, max_length=1000)
+
+
+def _filters(
+    service: UsesService,
+    mailbox: Annotated[str, Query(max_length=40)] = "",
+    topic: Annotated[str, Query(max_length=80)] = "",
+    vendor: Annotated[str, Query(max_length=320, description="The whole address")] = "",
+    since: Day = None,
+    until: Day = None,
+    senior: Annotated[bool, Query(description="Only what waits for a senior")] = False,
+) -> Filters:
+    days = ["" if day is None else min(max(day, EARLIEST), LATEST).isoformat() for day in (since, until)]
+    place = Place(Queue.TO_APPROVE, mailbox, topic, vendor, days[0], days[1], senior)
+    return place.filters(service.settings.service.zone)
+
+
+Narrowed = Annotated[Filters, Depends(_filters)]

@@ -20,6 +20,8 @@ from responder.cli import (
     reliability,
     reports,
     staff,
+    status,
+    tokens,
     upkeep,
     users,
 )
@@ -39,11 +41,13 @@ mails.add_to(app)
 learning.add_to(app)
 reliability.add_to(app)
 reports.add_to(app)
+status.add_to(app)
 upkeep.add_to(app)
 app.add_typer(content.app, name="content")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(address.app, name="address")
 app.add_typer(users.app, name="user")
+app.add_typer(tokens.app, name="token")
 app.command()(users.web)
 
 

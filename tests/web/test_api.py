@@ -173,7 +173,9 @@ def test_topics_are_changed_and_an_answer_is_written_by_hand(pages: Pages) -> No
     assert pages.draft(ticket).topics == ["ganti-email"]
     assert code(program.post(f"/tickets/{ticket}/topics", topics=["tidak-ada"])) == (409, "refused")
     program.post(f"/tickets/{ticket}/reject")
-    done = program.send("PUT", f"/tickets/{ticket}/draft", text="Yth. Bapak/Ibu, silakan datang.", approve=True)
+    done = program.send(
+        "PUT", f"/tickets/{ticket}/draft", text="Yth. Bapak/Ibu, silakan datang.", approve=True
+    )
     assert done.json()["reply_status"] == "approved"
     assert pages.replies(ticket, ReplyStatus.APPROVED)[0].kind.value == "manual"
 
@@ -250,7 +252,10 @@ def test_notes_seniors_presence_and_unfinished_texts(pages: Pages) -> None:
     assert code(program.client.delete(f"/api/v1/tickets/{ticket}/senior")) == (403, "forbidden")
     assert [one["ticket"] for one in senior.get("/queues/to_approve", senior=True).json()["rows"]] == [ticket]
     assert senior.client.delete(f"/api/v1/tickets/{ticket}/senior").status_code == 200
-    assert [one["text"] for one in senior.get(f"/tickets/{ticket}").json()["notes"]] == ["sudah ditelepon", "ragu"]
+    assert [one["text"] for one in senior.get(f"/tickets/{ticket}").json()["notes"]] == [
+        "sudah ditelepon",
+        "ragu",
+    ]
 
     program.client.put(f"/api/v1/tickets/{ticket}/presence", params={"editing": "true"})
     others = senior.client.put(f"/api/v1/tickets/{ticket}/presence").json()["others"]

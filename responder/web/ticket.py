@@ -25,6 +25,7 @@ from responder.web.visitors import Reads, Visitor
 
 router = APIRouter()
 
+EARLIER_TEXT = 4_000  # characters of each earlier mail
 CHOICES = 3
 """Topics with a key of their own."""
 
@@ -88,13 +89,21 @@ def ticket_page(
         revealed=revealed,
         problem=problem,
         note=note,
-        hides=any(masking.find(text) for one in found.mails for text in (one.text, one.new_text)),
+        hides=_hides(found),
+        shown_of_earlier=EARLIER_TEXT,
         difference=difference,
         **predicted(service, office, found, revealed=revealed),
         timeline=[] if found.blind else timeline.told(found.events, visitor.words, context["titles"]),
         longest=reading.LONGEST_TEXT,
         **context,
     )
+
+
+def _hides(found: Desk) -> bool:
+    """Whether anything on the page is masked."""
+    newest = (found.newest.subject, found.newest.text) if found.newest is not None else ()
+    earlier = ((one.new_text or one.text)[:EARLIER_TEXT] for one in found.mails if one is not found.newest)
+    return any(masking.find(text) for text in (*newest, *earlier))
 
 
 def predicted(service: Service, office: Office | None, found: Desk, *, revealed: bool) -> dict[str, Any]:
@@ -132,7 +141,7 @@ def _choices(confidence: Mapping[str, float], office: Office) -> list[tuple[str,
 def _deciding(service: Service, office: Office, found: Desk) -> tuple[str, ...]:
     if found.newest is None:
         return ()
-    topics = found.draft.topics if found.draft is not None else ()
+    topics = found.draft.topics if found.draft is not None else found.ticket.topics
     subject = tokens.strip_subject_tags(found.newest.subject)
     return service.deciding_words(office, subject, found.newest.new_text, next(iter(topics), ""))
 

@@ -172,8 +172,8 @@ def erase(
     )
     if not done.remains.shredded:
         say(
-            "WARNING: another process reads the database, so erased bytes are still in its files; they go with the "
-            "next `responder purge`, or stop the service and run this command's VACUUM: `responder privacy shred`"
+            "WARNING: another process reads the database, so erased bytes are still in its files: run "
+            "`responder privacy shred`, with the service stopped if need be"
         )
     _say_remains(done.remains)
 

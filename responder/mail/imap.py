@@ -6,6 +6,7 @@ Nothing here depends on \\Seen, and nothing removes mail of others: no plain EXP
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from responder.mail.imap_connection import ImapConnection
 __all__ = ["FetchedMail", "FolderState", "ImapSession"]
 
 SEARCH_WINDOW = 80_000  # mails per SEARCH: imaplib gives up on a line over 1,000,000 octets
+LIST_SECONDS = 600.0  # staff rename a folder rarely, and a select that fails ends a kept session
 SET_SIZE = 500  # UIDs named in one command: servers refuse command lines over 8,000 octets
 
 _APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]", re.IGNORECASE)
@@ -62,6 +64,7 @@ class ImapSession(ImapConnection):
         self._readonly = False
         self._state: FolderState | None = None
         self._list: list[Folder] | None = None
+        self._listed_at = 0.0
 
     @classmethod
     def connect(cls, server: ImapServer, *, password: str, folders: Folders) -> Self:
@@ -69,6 +72,18 @@ class ImapSession(ImapConnection):
         session = cls(server, password, folders)
         session._open()
         return session
+
+    def still_there(self) -> bool:
+        """Whether a kept connection still answers; it does not remember a folder list for longer than LIST_SECONDS."""
+        if not self.usable:
+            return False
+        if self._listed_at + LIST_SECONDS < time.monotonic():
+            self._list = None
+        try:
+            self.noop()
+        except MailServerError:
+            self.close()
+        return self.usable
 
     def select(self, folder: str, readonly: bool = False) -> FolderState:
         """Make `folder` the working folder. Raises MailServerError when it is not there or gives no UIDVALIDITY."""
@@ -80,7 +95,7 @@ class ImapSession(ImapConnection):
                 )
             uidnext = answer.get(b"UIDNEXT") or max(client.search(["UID", "*"]), default=0) + 1
         flags = answer.get(b"PERMANENTFLAGS")
-        self._folder, self._readonly = folder, readonly
+        self._folder, self._readonly, self._fresh = folder, readonly, True
         self._state = FolderState(
             uidvalidity=answer[b"UIDVALIDITY"],
             uidnext=uidnext,
@@ -98,6 +113,9 @@ class ImapSession(ImapConnection):
 
         `UID n:*` also names the last mail when its UID is below n (RFC 9051 6.4.9): those are dropped (rule 54).
         """
+        state = self._state
+        if self._fresh and state is not None and state.uidnext_said and state.uidnext == after + 1:
+            return []  # SELECT has just said that the next mail will get this UID
         found: list[int] = []
         for window in self._windows():
             found += [uid for uid in self._search([*window, "UID", f"{after + 1}:*"]) if uid > after]
@@ -197,8 +215,9 @@ class ImapSession(ImapConnection):
         return self._can("UIDPLUS")
 
     def folders(self) -> list[Folder]:
-        """Return all folders of the mailbox; asked for once per session."""
+        """Return all folders of the mailbox; asked for once per session, see `still_there`."""
         if self._list is None:
+            self._listed_at = time.monotonic()
             with self._talking("folder list") as client:
                 options = (
                     ("RETURN", "(SPECIAL-USE)")

@@ -38,6 +38,7 @@ class ImapConnection:
         self._password = password
         self._where = connection.name_of("IMAP", server, server.effective_port)
         self._client: IMAPClient | None = None
+        self._fresh = False  # nothing was asked since the working folder was selected
         ending.joined(self)
 
     def __enter__(self) -> Self:
@@ -168,6 +169,7 @@ class ImapConnection:
         """The client; its errors become MailServerError, and one that leaves the dialogue unclear ends the session."""
         if self._client is None:
             raise MailServerError(f"{self._where}: the connection is closed")
+        self._fresh = False
         try:
             yield self._client
         except (imaplib.IMAP4.abort, ProtocolError, OSError) as error:

@@ -57,12 +57,15 @@ class Handler:
     def handle_due(self, now: datetime) -> list[Handled]:
         """Handle every message that is due; return what became of each, oldest first."""
         done: list[Handled] = []
+        batch = self._next(0, now)
+        if batch is None:
+            return done
         with ThreadPoolExecutor(1, "read-ahead") as ahead:
-            coming = ahead.submit(self._next, 0, now)
-            while rows_and_mails := coming.result():
-                rows, mails = rows_and_mails
+            while batch is not None:
+                rows, mails = batch
                 coming = ahead.submit(self._next, rows[-1].id, now)
                 done += self._handle_batch(rows, mails, now)
+                batch = coming.result()
         return done
 
     def _next(self, after: int, now: datetime) -> tuple[Sequence[Row[Any]], list[Read]] | None:

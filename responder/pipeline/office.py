@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -112,11 +113,15 @@ class Office:
 def _fingerprint(config: MailboxConfig) -> frozenset[tuple[str, int, int]]:
     """(path, time of change, size) of every file that replies are made from."""
     found = set()
-    for folder in (config.content, config.templates):
-        for path in folder.rglob("*"):
-            if path.is_file():
-                stat = path.stat()
-                found.add((str(path), stat.st_mtime_ns, stat.st_size))
+    folders = [str(config.content), str(config.templates)]
+    for folder in folders:
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    folders.append(entry.path)
+                elif entry.is_file():
+                    stat = entry.stat()
+                    found.add((entry.path, stat.st_mtime_ns, stat.st_size))
     return frozenset(found)
 
 

@@ -19,7 +19,7 @@ from responder.errors import (
     ModelError,
     ResponderError,
 )
-from responder.mail.imap import ImapSession
+from responder.mail.imap import FolderState, ImapSession
 from responder.mail.reader import Reader, Result
 from responder.mail.smtp_sessions import SmtpSessions
 from responder.pipeline import learning, reconcile
@@ -63,7 +63,7 @@ class SharedReader(Reader):
 
 
 class Rounds:
-    """The worker: keeps reader process, offices and outboxes between rounds.
+    """The worker: keeps reader process, offices, outboxes and IMAP connections between rounds.
 
     Rounds of different offices may run side by side; two of one office never do, in whatever process (`leases`).
     """
@@ -75,6 +75,8 @@ class Rounds:
         self.node = this_node()
         self._clock = clock
         self._reader = SharedReader()
+        self._sessions: dict[str, ImapSession] = {}
+        self._agreed: dict[str, FolderState] = {}  # how the server's inbox was when it agreed with the ledger
         self._outboxes = {
             name: Outbox(database, self.node, name, office.envelope_from)
             for name, office in self.offices.items()
@@ -87,6 +89,9 @@ class Rounds:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._reader.close()
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()
 
     def run(self) -> list[OfficeRound]:
         """Do one round for every office. What fails for one office does not stop the others."""
@@ -107,15 +112,32 @@ class Rounds:
                 return done
             for reply_id in self._outboxes[name].recover(self._clock()):
                 log.warning("send outcome unknown", mailbox=name, reply=reply_id)
-            server = office.config.imap
             try:
-                with ImapSession.connect(
-                    server, password=server.password(), folders=office.config.folders
-                ) as session:
-                    self._steps(office, session, done, renew, compare_everything)
+                session = self._session(office)
+                self._steps(office, session, done, renew, compare_everything)
             except (MailServerError, ContentError, ConfigError, ModelError) as error:
                 self._failed(done, error)
+            finally:
+                self._keep_only_sound(name, done)
         return done
+
+    def _session(self, office: Office) -> ImapSession:
+        """The connection kept from the last round, or a fresh one."""
+        kept = self._sessions.get(office.name)
+        if kept is not None and kept.still_there():
+            return kept
+        server = office.config.imap
+        self._sessions[office.name] = ImapSession.connect(
+            server, password=server.password(), folders=office.config.folders
+        )
+        return self._sessions[office.name]
+
+    def _keep_only_sound(self, name: str, done: OfficeRound) -> None:
+        """After a round that failed nothing is taken for granted, neither connection nor folder list."""
+        session = self._sessions.get(name)
+        if session is not None and (done.error is not None or not session.usable):
+            session.close()
+            del self._sessions[name]
 
     def _steps(
         self,
@@ -184,7 +206,11 @@ class Rounds:
             done.differences = found.differences
         elif done.intake.state is not None:
             state = done.intake.state
-            done.differences = reconcile.compare_counters(state, self.database, office.name, inbox, now)
+            if done.intake.new or self._agreed.get(office.name) != state:
+                done.differences = reconcile.compare_counters(state, self.database, office.name, inbox, now)
+            self._agreed.pop(office.name, None)
+            if not done.differences:
+                self._agreed[office.name] = state
         for difference in done.differences:
             log.error("server and ledger differ", mailbox=office.name, difference=difference)
 

@@ -96,9 +96,18 @@ class Outbox:
         replies. Raises StoreError.
         """
         self._settle(now, Tally())
+        with self._database.read() as connection:
+            if not (self._to_sweep(connection) or self._to_recall(connection)):
+                return []
         swept = self._database.write(lambda connection: self._sweep(connection, now))
         self._database.write(lambda connection: self._recall(connection, now))
         return swept
+
+    def _to_sweep(self, connection: Connection) -> Sequence[Any]:
+        return claims.abandoned(connection, self._mailbox)
+
+    def _to_recall(self, connection: Connection) -> Sequence[Any]:
+        return claims.recalled(connection, self._mailbox, switches.arming(connection))
 
     def due(self, now: datetime) -> int:
         """How many replies are to leave, counted up to GROUP; cheap, asks no server."""
@@ -311,7 +320,7 @@ class Outbox:
         """`sending` becomes `uncertain`, but keeps its node: it may only be slow, and still tell the outcome."""
         rows = [
             row
-            for row in claims.abandoned(connection, self._mailbox)
+            for row in self._to_sweep(connection)
             if lifecycle.move_reply(
                 connection,
                 row.id,
@@ -330,12 +339,12 @@ class Outbox:
 
     def _recall(self, connection: Connection, now: datetime) -> None:
         """An automatic reply that a stop held back, to mail older than the arming: a person decides."""
-        for row in claims.recalled(connection, self._mailbox, switches.arming(connection)):
+        for row in self._to_recall(connection):
             reason = "Balasan otomatis ditarik: pengiriman dihentikan sebelum balasan berangkat."
             self._withdraw(connection, row, ReplyStatus.APPROVED, reason, now)
 
     def _withdraw(
-        self, connection: Connection, row: Row[Any], frm: ReplyStatus, reason: str, now: datetime
+        self, connection: Connection, row: Any, frm: ReplyStatus, reason: str, now: datetime
     ) -> None:
         """An automatic reply does not leave; its ticket goes to staff, who see why."""
         if lifecycle.move_reply(

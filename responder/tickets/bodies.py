@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, or_, select, text, update
 
 from responder.tickets import ledger
+from responder.tickets.database import table_of
 from responder.tickets.models import Message
 from responder.tickets.status import Disposition
 
@@ -15,26 +16,28 @@ RETRIES = 20
 """How often a body is asked for again, ever more rarely."""
 
 
+_MESSAGES = table_of(Message)
+_DUE = select(_MESSAGES.c.mailbox, _MESSAGES.c.folder, _MESSAGES.c.uidvalidity, _MESSAGES.c.uid).where(
+    # In the words of ix_messages_quarantined, and of nothing that makes SQLite prefer an index over the whole folder.
+    text("disposition = 'quarantined'"),
+    _MESSAGES.c.raw.is_(None),
+    _MESSAGES.c.attempts < RETRIES,
+    or_(_MESSAGES.c.next_try <= bindparam("now"), _MESSAGES.c.next_try > bindparam("far")),
+)
+
+
 def due(
     connection: Connection, mailbox: str, folder: str, uidvalidity: int, limit: int, now: datetime
 ) -> list[int]:
     """UIDs that the server listed without a body and that are due to be asked for again."""
-    return list(
-        connection.scalars(
-            select(Message.uid)
-            .where(
-                Message.mailbox == mailbox,
-                Message.folder == folder,
-                Message.uidvalidity == uidvalidity,
-                Message.disposition == Disposition.QUARANTINED,
-                Message.raw.is_(None),
-                Message.attempts < RETRIES,
-                ledger.due(Message.next_try, now),
-            )
-            .order_by(Message.uid)
-            .limit(limit)
-        )
+    asked = {"now": now, "far": now + ledger.LONGEST_WAIT}
+    here = (mailbox, folder, uidvalidity)
+    found = (
+        row.uid
+        for row in connection.execute(_DUE, asked)
+        if (row.mailbox, row.folder, row.uidvalidity) == here
     )
+    return sorted(found)[:limit]
 
 
 def write(

@@ -47,6 +47,16 @@ _SETTLE = update(_REPLIES).where(
     _REPLIES.c.claimed_by == bindparam("node"),
 )
 
+_IN_STATE = select(_REPLIES.c.id, _REPLIES.c.ticket_id, _REPLIES.c.header_id).where(
+    _REPLIES.c.status == bindparam("status"), _REPLIES.c.mailbox == bindparam("mailbox")
+)
+_NEWEST_IN_STATE = _IN_STATE.order_by(_REPLIES.c.id.desc()).limit(100)
+_TO_RECALL = (
+    _IN_STATE.join(Message, Message.id == _REPLIES.c.message_id)
+    .where(_REPLIES.c.automatic.is_(True), Message.internal_date < bindparam("since"))
+    .order_by(_REPLIES.c.id)
+)
+
 _NOT_SENT = (
     ReplyStatus.DRAFTED,
     ReplyStatus.APPROVED,
@@ -132,21 +142,12 @@ def still_allowed(connection: Connection, reply_id: int, node: str, address: str
     return arming.held_since is None or row.decided_at >= arming.held_since
 
 
-def recalled(connection: Connection, mailbox: str, arming: Arming) -> Sequence[Row[Any]]:
-    """Automatic replies that have not begun to leave and answer mail older than the arming."""
+def recalled(connection: Connection, mailbox: str, arming: Arming) -> Sequence[Any]:
+    """Automatic replies that have not begun to leave and answer mail older than the arming, as (id, ticket_id)."""
     if not arming.armed or arming.since is None:
         return []
-    return connection.execute(
-        select(Reply.__table__)
-        .join(Message, Message.id == Reply.message_id)
-        .where(
-            Reply.mailbox == mailbox,
-            Reply.status == ReplyStatus.APPROVED,
-            Reply.automatic.is_(True),
-            Message.internal_date < arming.since,
-        )
-        .order_by(Reply.id)
-    ).all()
+    asked = {"mailbox": mailbox, "status": ReplyStatus.APPROVED, "since": arming.since}
+    return connection.execute(_TO_RECALL, asked).all()
 
 
 def renew_claim(connection: Connection, reply_id: int, node: str, until: datetime) -> bool:
@@ -191,23 +192,12 @@ def _settle(
 
 def abandoned(connection: Connection, mailbox: str) -> list[Any]:
     """Replies of `mailbox` in `sending`, as (id, ticket_id): asked by the holder of its lease, nobody sends them."""
-    return list(
-        connection.execute(
-            select(Reply.id, Reply.ticket_id).where(
-                Reply.status == ReplyStatus.SENDING, Reply.mailbox == mailbox
-            )
-        )
-    )
+    return list(connection.execute(_IN_STATE, {"mailbox": mailbox, "status": ReplyStatus.SENDING}))
 
 
 def uncertain(connection: Connection, mailbox: str) -> Sequence[Any]:
     """The newest 100 replies of `mailbox` of which nobody knows whether they were sent, as (id, header_id)."""
-    return connection.execute(
-        select(Reply.id, Reply.header_id)
-        .where(Reply.status == ReplyStatus.UNCERTAIN, Reply.mailbox == mailbox)
-        .order_by(Reply.id.desc())
-        .limit(100)
-    ).all()
+    return connection.execute(_NEWEST_IN_STATE, {"mailbox": mailbox, "status": ReplyStatus.UNCERTAIN}).all()
 
 
 def proved_sent(connection: Connection, reply_id: int, evidence: str, now: datetime, filing: Filing) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, case, func, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, case, func, or_, select, text, update
 
 from responder.tickets.database import table_of, upsert_insert
 from responder.tickets.models import Folder, Message
@@ -56,11 +56,7 @@ class Seen:
 
 def cursor(connection: Connection, mailbox: str, folder: str) -> Cursor | None:
     """Return how far the folder was read; None before the first connection."""
-    row = connection.execute(
-        select(Folder.uidvalidity, Folder.cursor, Folder.rescan_to, Folder.started_at).where(
-            Folder.mailbox == mailbox, Folder.folder == folder
-        )
-    ).first()
+    row = connection.execute(_CURSOR, {"mailbox": mailbox, "folder": folder}).first()
     return Cursor(row.uidvalidity, row.cursor, row.rescan_to, row.started_at) if row else None
 
 
@@ -189,26 +185,15 @@ def _lacks_body(seen: Seen) -> bool:
 
 def polled(connection: Connection, mailbox: str, folder: str, now: datetime) -> None:
     """Remember that the folder was looked at without a fault."""
-    connection.execute(
-        update(Folder).where(Folder.mailbox == mailbox, Folder.folder == folder).values(polled_at=now)
-    )
+    connection.execute(_POLLED, {"mailbox_": mailbox, "folder_": folder, "polled_at": now})
 
 
 def work(
     connection: Connection, mailbox: str, limit: int, now: datetime, after: int = 0
 ) -> Sequence[Row[Any]]:
     """Return up to `limit` received messages of `mailbox` with ids above `after` that are due, oldest first."""
-    return connection.execute(
-        select(Message.__table__)
-        .where(
-            Message.disposition == Disposition.RECEIVED,
-            Message.mailbox == mailbox,
-            Message.id > after,
-            or_(Message.next_try.is_(None), due(Message.next_try, now)),
-        )
-        .order_by(Message.id)
-        .limit(limit)
-    ).all()
+    asked = {"mailbox": mailbox, "limit": limit, "after": after, "now": now, "far": now + LONGEST_WAIT}
+    return connection.execute(_WORK, asked).all()
 
 
 def finish(connection: Connection, message_id: int, disposition: Disposition, **values: Any) -> bool:
@@ -287,16 +272,6 @@ def known_identities(connection: Connection, mailbox: str, identities: Iterable[
     return {row.identity: Known(row.id, row.ticket_id) for row in rows}
 
 
-def counts(connection: Connection, mailbox: str, folder: str, uidvalidity: int) -> dict[str, int]:
-    """Return disposition → number of rows of one folder incarnation."""
-    rows = connection.execute(
-        select(Message.disposition, func.count())
-        .where(Message.mailbox == mailbox, Message.folder == folder, Message.uidvalidity == uidvalidity)
-        .group_by(Message.disposition)
-    )
-    return {row[0].value: row[1] for row in rows}
-
-
 def raw(connection: Connection, message_id: int) -> bytes | None:
     """The stored bytes of a message (of a large one its header block); None when there are none."""
     return connection.scalar(select(Message.raw).where(Message.id == message_id))
@@ -323,10 +298,36 @@ def known_mails(connection: Connection, mailbox: str, folder: str, uidvalidity: 
     before = connection.scalar(
         select(Folder.known_before).where(Folder.mailbox == mailbox, Folder.folder == folder)
     )
-    return (before or 0) + sum(counts(connection, mailbox, folder, uidvalidity).values())
+    rows = connection.scalar(
+        select(func.count()).where(
+            Message.mailbox == mailbox, Message.folder == folder, Message.uidvalidity == uidvalidity
+        )
+    )
+    return (before or 0) + (rows or 0)
 
 
-_MESSAGES = table_of(Message)
+_MESSAGES, _FOLDERS = table_of(Message), table_of(Folder)
+_CURSOR = select(
+    _FOLDERS.c.uidvalidity, _FOLDERS.c.cursor, _FOLDERS.c.rescan_to, _FOLDERS.c.started_at
+).where(_FOLDERS.c.mailbox == bindparam("mailbox"), _FOLDERS.c.folder == bindparam("folder"))
+_POLLED = update(_FOLDERS).where(
+    _FOLDERS.c.mailbox == bindparam("mailbox_"), _FOLDERS.c.folder == bindparam("folder_")
+)
+_WORK = (
+    select(_MESSAGES)
+    .where(
+        text("disposition = 'received'"),  # in the words of ix_messages_received
+        _MESSAGES.c.mailbox == bindparam("mailbox"),
+        _MESSAGES.c.id > bindparam("after"),
+        or_(
+            _MESSAGES.c.next_try.is_(None),
+            _MESSAGES.c.next_try <= bindparam("now"),
+            _MESSAGES.c.next_try > bindparam("far"),
+        ),
+    )
+    .order_by(_MESSAGES.c.id)
+    .limit(bindparam("limit"))
+)
 _FINISH = update(_MESSAGES).where(
     _MESSAGES.c.id == bindparam("message_id"), _MESSAGES.c.disposition == Disposition.RECEIVED
 )

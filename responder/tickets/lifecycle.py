@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from responder.tickets.database import table_of
-from responder.tickets.ledger import due
+from responder.tickets.ledger import LONGEST_WAIT
 from responder.tickets.models import Message, Participant, Reply, StaffVerdict, Ticket
 from responder.tickets.status import DraftCopy, Filing, ReplyKind, ReplyStatus, TicketStatus
 
@@ -21,6 +21,43 @@ _SET = update(_TICKETS).where(_TICKETS.c.id == bindparam("ticket"))
 _ADD = insert(_REPLIES)
 _ADD_ONE = _ADD.returning(_REPLIES.c.id)
 _MOVE = update(_REPLIES).where(_REPLIES.c.id == bindparam("reply"), _REPLIES.c.status == bindparam("was"))
+# The ids first: with a long backlog, sorting whole replies would cost more than filing a few.
+_TO_FILE = (
+    select(Reply.id)
+    .where(
+        Reply.mailbox == bindparam("mailbox"),
+        Reply.filing == bindparam("pending"),
+        or_(
+            Reply.filing_next_try.is_(None),
+            Reply.filing_next_try <= bindparam("now"),
+            Reply.filing_next_try > bindparam("far"),
+        ),
+    )
+    .order_by(Reply.id)
+    .limit(bindparam("limit"))
+)
+_FILED = (
+    select(
+        Reply.id,
+        Reply.ticket_id,
+        Reply.header_id,
+        Reply.data,
+        Reply.sent_at,
+        Reply.filing_attempts,
+        Message.folder,
+        Message.uidvalidity,
+        Message.uid,
+    )
+    .join(Message, Message.id == Reply.message_id)
+    .where(Reply.id.in_(bindparam("ids", expanding=True)))
+    .order_by(Reply.id)
+)
+_COPIES = (
+    select(_REPLIES)
+    .where(_REPLIES.c.mailbox == bindparam("mailbox"), _REPLIES.c.draft_copy == bindparam("state"))
+    .order_by(_REPLIES.c.id)
+    .limit(bindparam("limit"))
+)
 _PREDICTED = insert(table_of(StaffVerdict))
 _LATEST = select(func.max(Message.id)).where(
     Message.ticket_id == bindparam("ticket"), Message.kind == "person"
@@ -211,37 +248,14 @@ def withdraw(connection: Connection, reply_id: int) -> bool:
 
 def to_file(connection: Connection, mailbox: str, limit: int, now: datetime) -> Sequence[Any]:
     """Sent replies that wait to be filed, with the (folder, uidvalidity, uid) of the mail they answer."""
-    return connection.execute(
-        select(
-            Reply.id,
-            Reply.ticket_id,
-            Reply.header_id,
-            Reply.data,
-            Reply.sent_at,
-            Reply.filing_attempts,
-            Message.folder,
-            Message.uidvalidity,
-            Message.uid,
-        )
-        .join(Message, Message.id == Reply.message_id)
-        .where(
-            Reply.mailbox == mailbox,
-            Reply.filing == Filing.PENDING,
-            or_(Reply.filing_next_try.is_(None), due(Reply.filing_next_try, now)),
-        )
-        .order_by(Reply.id)
-        .limit(limit)
-    ).all()
+    asked = {"mailbox": mailbox, "limit": limit, "now": now, "far": now + LONGEST_WAIT}
+    ids = list(connection.scalars(_TO_FILE, {**asked, "pending": Filing.PENDING}))
+    return connection.execute(_FILED, {"ids": ids}).all() if ids else []
 
 
 def draft_copies(connection: Connection, mailbox: str, state: DraftCopy, limit: int) -> Sequence[Row[Any]]:
     """Replies whose copy in Drafts is in `state`."""
-    return connection.execute(
-        select(_REPLIES)
-        .where(Reply.mailbox == mailbox, Reply.draft_copy == state)
-        .order_by(Reply.id)
-        .limit(limit)
-    ).all()
+    return connection.execute(_COPIES, {"mailbox": mailbox, "state": state, "limit": limit}).all()
 
 
 def mark_undelivered(connection: Connection, reply_id: int, words: str) -> None:

@@ -135,9 +135,9 @@ class Message(Base):
     __table_args__ = (
         UniqueConstraint("mailbox", "folder", "uidvalidity", "uid"),
         Index("ix_messages_identity", "mailbox", "identity"),
-        Index("ix_messages_header_id", "header_id"),
+        Index("ix_messages_header_id", "header_id", "mailbox"),
         Index("ix_messages_ticket", "ticket_id"),
-        Index("ix_messages_work", "disposition", "next_try"),
+        Index("ix_messages_received", "mailbox", "id", **only("disposition = 'received'")),
         Index("ix_messages_quarantined", "received_at", "id", **only("disposition = 'quarantined'")),
         Index("ix_messages_ignored", "received_at", "id", "kind", **only("disposition = 'ignored'")),
     )

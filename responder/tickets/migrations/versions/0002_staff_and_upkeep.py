@@ -162,6 +162,7 @@ def upgrade() -> None:
     op.add_column("verdicts", sa.Column("blind", sa.Boolean(), server_default=sa.false(), nullable=False))
     _make_content_erasable()
     _index_queues()
+    _index_work()
     if op.get_context().dialect.name == "sqlite":
         _index_words_on_sqlite("message_words", "messages", ("subject", "text", "from_address", "from_name"))
         _index_words_on_sqlite("reply_words", "replies", ("subject", "text", "recipient"))
@@ -202,6 +203,14 @@ def _index_queues() -> None:
     _index_some(
         "ix_verdicts_evidence", "verdicts", ["decided_at", "id"], "predicted = 'auto' AND decision <> ''"
     )
+
+
+def _index_work() -> None:
+    """A mail that is handled leaves the index of what is to be done, which stays as small as the work."""
+    op.drop_index("ix_messages_work", "messages")
+    _index_some("ix_messages_received", "messages", ["mailbox", "id"], "disposition = 'received'")
+    op.drop_index("ix_messages_header_id", "messages")
+    op.create_index("ix_messages_header_id", "messages", ["header_id", "mailbox"])
 
 
 def _index_some(name: str, table: str, columns: list[str], condition: str) -> None:

@@ -24,7 +24,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from responder.classifier import examples, vectors
+import numpy as np
+
+from responder.classifier import examples, familiarity, vectors
 from responder.classifier.evaluate import Figures, Judgement, Report, evaluate, plots
 from responder.classifier.examples import Example
 from responder.classifier.model import Model, load
@@ -42,8 +44,10 @@ def held_out(prefix: str) -> list[dict[str, object]]:
 def row(name: str, model: Model, figures: Figures) -> None:
     proof, texts = model.thresholds, examples.read(model.content)
     scoped = sum(example.label != examples.STAFF for example in texts)
+    covered = proof.sample - round(proof.leak * (len(texts) - scoped))
     print(
-        f"{name:<34} {len(texts):>5} texts  out of fold: coverage {proof.sample / scoped:.3f} from {proof.auto:.3f}"
+        f"{name:<34} {len(texts):>5} texts  out of fold: coverage {covered / scoped:.3f} leak {proof.leak:.3f}"
+        f" from {proof.auto:.3f}"
         f"  X: precision {figures.precision:.3f} coverage {figures.coverage:.3f} leak {figures.leak:.3f}"
         f" complete {figures.complete:.3f} top-1 {figures.top1:.3f}",
         flush=True,
@@ -117,6 +121,10 @@ def ablation() -> None:
         vectors.VIEW_SHARE[view] = 0.0
         measure(f"no {name}")
         vectors.VIEW_SHARE[view] = share
+    table = familiarity.table
+    familiarity.table = lambda counts, texts: np.zeros_like(table(counts, texts))
+    measure("no familiarity")
+    familiarity.table = table
 
 
 def curve() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from email import message_from_bytes, policy
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from responder.errors import UnreadableMail
 from responder.mail import masking
+from responder.mail.html import preformatted
+from responder.mail.message import IncomingMail
 from responder.mail.parse import read_parts
 from responder.pipeline import desk
 from responder.pipeline.intake import unpack
@@ -19,7 +22,7 @@ from responder.tickets import audit, lifecycle
 from responder.tickets.models import Message
 from responder.web import attachments
 from responder.web.guard import FRAME_POLICY
-from responder.web.service import UsesService
+from responder.web.service import Service, UsesService
 from responder.web.visitors import Decides, Reads
 
 router = APIRouter()
@@ -28,7 +31,7 @@ _TAG = re.compile(r"(<[^>]*>)")
 _FRAME = (
     '<!DOCTYPE html><html><head><meta charset="utf-8"><style>body{{margin:12px;font:15px/1.5 sans-serif;'
     "overflow-wrap:break-word;background:#fff;color:#111}}blockquote{{margin-left:12px;padding-left:8px;"
-    "border-left:2px solid #bbb}}</style></head><body>{body}</body></html>"
+    "border-left:2px solid #bbb}}pre{{white-space:pre-wrap;font:inherit}}</style></head><body>{body}</body></html>"
 )
 
 
@@ -44,14 +47,12 @@ def mail(service: UsesService, visitor: Reads, ticket_id: int, message_id: int) 
     if row is None or row.raw is None:
         return Response(status_code=404)
     try:
-        if row.parts is None:
-            html = service.reader.read(row.raw).html
-        else:
-            html = read_parts(row.raw, *unpack(row.parts), row.size).html
+        found = _read(service, row)
+        html = found.html or preformatted(found.text)
     except UnreadableMail as error:
-        html = f"<p>{error}</p>"
+        html = preformatted(str(error))
     masked = "".join(part if part.startswith("<") else masking.mask(part) for part in _TAG.split(html))
-    return _framed(_FRAME.format(body=masked or "<p>-</p>"))
+    return _framed(_FRAME.format(body=masked))
 
 
 @router.get("/tiket/{ticket_id}/balasan/{reply_id}/html")
@@ -65,7 +66,7 @@ def reply(service: UsesService, visitor: Reads, ticket_id: int, reply_id: int) -
     part = message_from_bytes(row.data, policy=policy.default).get_body(("html", "plain"))
     html = str(part.get_content()) if part is not None else ""
     if part is not None and part.get_content_subtype() != "html":
-        html = _FRAME.format(body=f"<pre>{html.replace('&', '&amp;').replace('<', '&lt;')}</pre>")
+        html = _FRAME.format(body=preformatted(html))
     return _framed(html)
 
 
@@ -88,6 +89,12 @@ def attachment(
         "content-security-policy": FRAME_POLICY,
     }
     return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def _read(service: Service, row: Row[Any]) -> IncomingMail:
+    if row.parts is None:
+        return service.reader.read(row.raw)
+    return read_parts(row.raw, *unpack(row.parts), row.size)
 
 
 def _framed(html: str) -> Response:

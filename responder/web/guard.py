@@ -108,7 +108,11 @@ class Guard:
     def _is_ours(self, host: str) -> bool:
         if self._hosts is not None:
             return host.lower() in self._hosts
-        return (urlsplit(f"//{host}").hostname or "") in {*LOOPBACK_HOSTS, self._web.host}
+        try:
+            name = urlsplit(f"//{host}").hostname
+        except ValueError:
+            return False
+        return name in {*LOOPBACK_HOSTS, self._web.host}
 
     def _from_our_pages(self, host: str, headers: Headers) -> bool:
         origin = headers.get("origin")

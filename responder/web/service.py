@@ -18,6 +18,7 @@ from responder.errors import ModelError, Refused
 from responder.mail.reader import Reader
 from responder.pipeline.office import Office, offices
 from responder.tickets.database import Database
+from responder.web.figures import Figures
 from responder.web.marking import deciding_words
 
 REFRESH_SECONDS = 5.0
@@ -38,6 +39,7 @@ class Service:
         self.database = database
         self.clock = clock
         self.reader = Reader()
+        self.figures = Figures(settings, database, clock)
         self._lock = threading.Lock()
         self._offices: dict[str, Office] = {}
         self._looked = 0.0

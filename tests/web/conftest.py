@@ -28,6 +28,7 @@ from responder.tickets.models_staff import Role
 from responder.tickets.status import ReplyStatus
 from responder.web.app import create_app
 from tests.mails import build_mail
+from tests.postgres import Postgres
 
 BASE = "http://127.0.0.1:8080"
 PASSWORD = "kuda-laut-berenang-7"
@@ -179,6 +180,18 @@ def config(tmp_path: Path, models: Path) -> Path:
     make_key(tmp_path / "state" / "secret.key")
     shutil.copytree(models, tmp_path / "state" / "models")
     return path
+
+
+@pytest.fixture
+def pages_on_postgresql(config: Path, reader: Reader, postgres: Postgres) -> Iterator[Pages]:
+    """The same on the other engine."""
+    settings = load(config)
+    database = Database(postgres.database())
+    database.migrate()
+    pages = Pages(settings, database, Clock(), reader)
+    yield pages
+    pages.app.state.service.close()
+    database.close()
 
 
 @pytest.fixture

@@ -222,8 +222,9 @@ def test_a_form_that_does_not_say_where_it_comes_from_does_nothing(pages: Pages)
     assert browser.get("/antrean").status_code == 200
 
 
-def test_another_host_name_is_not_served(pages: Pages) -> None:
-    assert pages.browser().get("/masuk", host="jahat.example").status_code == 421
+@pytest.mark.parametrize("host", ["jahat.example", "127.0.0.1.jahat.example", "[", "jahat.example:8080"])
+def test_another_host_name_is_not_served(pages: Pages, host: str) -> None:
+    assert pages.browser().get("/masuk", host=host).status_code == 421
 
 
 def test_a_body_over_the_limit_is_refused(pages: Pages) -> None:

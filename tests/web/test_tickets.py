@@ -11,8 +11,6 @@ from responder.tickets.status import ReplyStatus, TicketStatus
 from tests.mails import File
 from tests.web.conftest import QUESTION, Pages, text_of
 
-SCRIPTLESS = {"hx-request": "true"}
-
 
 def test_a_draft_is_read_and_approved_without_scripts(pages: Pages) -> None:
     ticket = pages.receive(subject="Lupa password LPSE")
@@ -313,3 +311,22 @@ def test_staff_read_english_when_they_choose_it(pages: Pages) -> None:
     assert '<html lang="en">' in page
     assert "Vendor's mail" in text_of(page)
     assert QUESTION[:30] in text_of(page)
+
+
+def test_the_same_on_postgresql(pages_on_postgresql: Pages) -> None:
+    pages = pages_on_postgresql
+    first, second = pages.receive(subject="pertama"), pages.receive(subject="kedua", blind=True)
+    pages.browser("budi")
+    browser = pages.browser()
+    assert browser.log_in("budi", "salah-sekali-lagi").status_code == 403
+    assert browser.log_in("budi").status_code == 303
+    assert "pertama" in browser.get("/antrean").text
+    browser.post(f"/tiket/{first}/simpan", teks="Belum selesai.", dari="")
+    browser.post(f"/tiket/{first}/catatan", catatan="ditelepon")
+    browser.post(f"/tiket/{first}/hadir")
+    assert "ditelepon" in browser.get(f"/tiket/{first}").text
+    browser.post(f"/tiket/{first}/senior")
+    assert browser.approve(first).headers["location"].startswith(f"/tiket/{second}?")
+    browser.post(f"/tiket/{second}/audit", topik="lupa-password")
+    assert "klik lupa password" in text_of(browser.get(f"/tiket/{second}").text)
+    assert browser.get("/cari?kata=password").status_code == 200

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from responder.errors import Refused, ResponderError, StoreError
-from responder.web.api import deciding, people, presence, reading, running
+from responder.web.api import deciding, people, presence, reading, reporting, running, topics
 from responder.web.api.problems import MEDIA_TYPE, ApiProblem, Code, FieldError, Problem, described
 from responder.web.service import Service
 
@@ -31,7 +31,7 @@ def create_api(service: Service) -> FastAPI:
     """Return the application for mounting at /api."""
     api = FastAPI(title="LPSE responder", version=VERSION, docs_url=None, redoc_url=None)
     api.state.service = service
-    for module in (reading, deciding, presence, running, people):
+    for module in (reading, deciding, presence, topics, reporting, running, people):
         api.include_router(module.router, prefix="/v1")
     api.add_exception_handler(ApiProblem, _problem)
     api.add_exception_handler(RequestValidationError, _invalid)

@@ -29,7 +29,7 @@ class Figures:
         self._settings = settings
         self._database = database
         self._clock = clock
-        self._lock = threading.Lock()
+        self._locks: dict[Hashable, threading.Lock] = {}
         self._kept: dict[Hashable, tuple[datetime, Any]] = {}
 
     def report(self, days: int, mailbox: str) -> tuple[datetime, Report]:
@@ -55,11 +55,10 @@ class Figures:
 
     def forget(self) -> None:
         """Somebody changed what the figures say."""
-        with self._lock:
-            self._kept.clear()
+        self._kept.clear()
 
     def _fresh(self, key: Hashable, make: Callable[[datetime], T]) -> tuple[datetime, T]:
-        with self._lock:
+        with self._locks.setdefault(key, threading.Lock()):
             now = self._clock()
             made = self._kept.get(key)
             if made is None or not made[0] <= now < made[0] + FRESH:

@@ -12,8 +12,9 @@ from responder.tickets.status import TicketStatus
 from responder.upkeep import reports
 from responder.upkeep.reports import Answered
 from responder.web.api.callers import Officer
+from responder.web.api.problems import described, not_found
 from responder.web.api.shapes import Shape
-from responder.web.service import UsesService
+from responder.web.service import Service, UsesService
 
 router = APIRouter(tags=["reports"])
 
@@ -72,10 +73,10 @@ class Report(Shape):
     backlog: list[Backlog]
 
 
-@router.get("/reports")
+@router.get("/reports", responses=described(404))
 def report(service: UsesService, caller: Officer, days: Days = 30, mailbox: Mailbox = "") -> Report:
     """Mails, who answered them and how fast, how right each topic is, what waits; up to two minutes old."""
-    made_at, made = service.figures.report(days, mailbox)
+    made_at, made = _made(service, days, mailbox)
     parts = {name: getattr(made, name) for name in Report.model_fields if name != "made_at"}
     return Report.model_validate({**parts, "made_at": made_at})
 
@@ -83,9 +84,16 @@ def report(service: UsesService, caller: Officer, days: Days = 30, mailbox: Mail
 @router.get(
     "/reports.csv",
     response_class=Response,
-    responses={200: {"description": "Every figure", "content": {"text/csv": {"schema": {"type": "string"}}}}},
+    responses={200: {"description": "Every figure", "content": {"text/csv": {"schema": {"type": "string"}}}}}
+    | described(404),
 )
 def as_csv(service: UsesService, caller: Officer, days: Days = 30, mailbox: Mailbox = "") -> Response:
     """The same, one figure a row."""
-    _, made = service.figures.report(days, mailbox)
+    _, made = _made(service, days, mailbox)
     return Response(reports.as_csv(made), media_type="text/csv")
+
+
+def _made(service: Service, days: int, mailbox: str) -> tuple[datetime, reports.Report]:
+    if mailbox and mailbox not in service.settings.mailboxes:
+        raise not_found(f"mailbox {mailbox!r}")
+    return service.figures.report(days, mailbox)

@@ -8,12 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from responder.errors import ContentError, Refused
-from responder.knowledge.confirm import confirm
 from responder.knowledge.topic import Topic
 from responder.pipeline.office import Office
-from responder.tickets import audit, evidence
+from responder.tickets import evidence
 from responder.upkeep import autonomy
 from responder.upkeep.autonomy import Standing
+from responder.web import content
 from responder.web.api import given
 from responder.web.api.callers import Officer, Senior
 from responder.web.api.given import Limit
@@ -185,21 +185,10 @@ def settle(
     if key not in {one.key for one in found.unconfirmed} | found.confirmed.keys():
         raise not_found(f"fact {key!r} of {slug}")
     try:
-        value = settle_fact(service, office, slug, key, wish.value, caller.name)
+        value = content.settle(service, office, slug, key, wish.value, caller.name)
     except ContentError as error:
         raise ApiProblem(422, Code.INVALID, str(error)) from error
     return Confirmed(key=key, value=value)
-
-
-def settle_fact(service: Service, office: Office, slug: str, key: str, value: str | None, actor: str) -> str:
-    """Settle a fact in the office's content and in the event log; return its value. Raises ContentError."""
-    now = service.clock()
-    today = now.astimezone(service.settings.service.zone).date()
-    settled = confirm(office.config.content, slug, key, value, actor, today)
-    detail = {"mailbox": office.name, "slug": slug, "fact": key, "value": settled}
-    with service.database.begin() as connection:
-        audit.record(connection, [audit.Entry(audit.INSTALLATION, actor, "fact_confirmed", detail)], now)
-    return settled
 
 
 def _topic(service: Service, mailbox: str, slug: str) -> tuple[Office, Topic]:

@@ -44,3 +44,16 @@ def test_an_exception_that_quotes_a_header_cannot_either(capsys: pytest.CaptureF
     said = capsys.readouterr().err
     assert "ValueError: around" in said
     assert not {"\x1b", "\x9b", "\r", "\u2028"} & set(said)
+
+
+def test_personal_numbers_and_passwords_that_a_server_quotes_stay_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Rule 71."""
+    configure(Logging(format="json"))
+    said = "550 NIK 3201012345670001, NPWP 01.234.567.8-901.000, telp 0812-3456-7890, password: Rahasia123"
+    structlog.get_logger().warning("refused", answer=said, message=3201012345670001)
+    line = capsys.readouterr().err
+    for secret in ("01.234.567.8", "0812-3456", "Rahasia123", "NIK 3201"):
+        assert secret not in line
+    assert "550" in line and '"message": 3201012345670001' in line

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from sqlalchemy import select
 
 from responder.pipeline.office import read_key
@@ -48,3 +50,23 @@ def test_a_mail_chosen_for_an_audit_waits_though_its_topic_answers_by_itself(
         assert len(office.replies_to(vendor)) == (0 if audited else 1)
         if audited:
             assert "Dipilih untuk audit" in ticket["reason"]
+
+
+def test_the_operator_sees_how_far_each_topic_is(dovecot_office: Installation) -> None:
+    lines = dovecot_office.run("topics", "--json").stdout.splitlines()
+    [topic] = [one for one in map(json.loads, lines) if one["slug"] == "lupa-password"]
+    assert (topic["level"], topic["proved"]) == ("review", False)
+    assert (topic["proof"]["have"], topic["proof"]["need"]) == (0, 149)
+
+
+def test_the_report_counts_what_came_and_goes_to_a_file(dovecot_office: Installation) -> None:
+    office = dovecot_office
+    office.ready()
+    office.deliver("Lupa password", QUESTION)
+    office.poll()
+    made = json.loads(office.run("report", "--days", "2", "--json").stdout)
+    assert made["answered"]["waiting"] == 1
+    assert sum(day["mails"] for day in made["days"]) == 1
+    path = office.directory / "laporan.csv"
+    office.run("report", "--csv", str(path))
+    assert "topic,lupa-password,mails,1" in path.read_text(encoding="utf-8-sig").splitlines()

@@ -218,7 +218,7 @@ def _check(
     address = connection.scalar(select(Message.reply_address).where(Message.id == place.message_id)) or ""
     if not _goes_to(office, mail.head, address):
         raise _TurnedDown(
-            f"penerima diubah: balasan tiket ini hanya dapat dikirim ke {address or 'penyedia'}; "
+            "penerima diubah: balasan tiket hanya dapat dikirim ke alamat penyedia; "
             "untuk penerima lain kirimlah langsung dari klien email."
         )
     if not content.text.strip():

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Select, delete, exists, func, select, tuple_, update
+from sqlalchemy import Connection, Select, delete, exists, func, literal, select, tuple_, update
 
 from responder.config import Retention, Settings
 from responder.mail.addresses import mailbox_key
@@ -111,13 +111,15 @@ def purge(
 
 
 def _erase_all(database: Database, rule: Rule, due: Due, act: Erasure, renew: Callable[[], None]) -> int:
-    done, before = 0, list[tuple[Any, ...]]()
+    """Erase in the order of the keys, so that no step looks again at what those before it erased."""
+    done, last = 0, tuple[Any, ...]()
     while True:
         renew()
+        query = _after(due, last).limit(BATCH)
 
-        def step(connection: Connection, before: Keys = before) -> list[tuple[Any, ...]]:
-            keys = [tuple(row[:-1]) for row in connection.execute(due.limit(BATCH))]
-            if keys and keys != before:
+        def step(connection: Connection, query: Due = query) -> list[tuple[Any, ...]]:
+            keys = [tuple(row[:-1]) for row in connection.execute(query)]
+            if keys:
                 with erasure.overwriting(connection):
                     rule.erase(connection, keys, act)
             return keys
@@ -125,8 +127,15 @@ def _erase_all(database: Database, rule: Rule, due: Due, act: Erasure, renew: Ca
         keys = database.write(step)
         if not keys:
             return done
-        assert keys != before, f"{rule.kind}: erasing leaves it due"
-        done, before = done + len(keys), keys
+        done, last = done + len(keys), keys[-1]
+
+
+def _after(due: Due, last: tuple[Any, ...]) -> Due:
+    if not last:
+        return due
+    columns = list(due.selected_columns)[:-1]
+    values = [literal(value, column.type) for value, column in zip(last, columns, strict=True)]
+    return due.where(tuple_(*columns) > tuple_(*values))
 
 
 def _due(settings: Settings, now: datetime) -> list[tuple[Rule, float, Due]]:

@@ -119,6 +119,11 @@ class Courier:
             except ResponderError as error:
                 log.error("alarms not delivered", error=str(error))
                 failures += 1
+            except (
+                Exception
+            ):  # a fault in one of apprise's hundred channels must not silence the others for ever
+                log.exception("alarms not delivered")
+                failures += 1
             else:
                 failures = failures + 1 if done.failed else 0
             if failures:

@@ -232,6 +232,11 @@ def sessions(connection: Connection, user_id: int, now: datetime) -> Sequence[An
     ).all()
 
 
+def csrf_tokens(connection: Connection, user_id: int) -> Sequence[str]:
+    """The form tokens of an account's sessions, also of those that are over but still recognised."""
+    return connection.scalars(select(Session.csrf).where(Session.user_id == user_id)).all()
+
+
 def end(connection: Connection, token_hash: str) -> None:
     """End one session at once."""
     connection.execute(delete(Session).where(Session.token_hash == token_hash))

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
 from responder.errors import UnreadableMail
 from responder.mail import masking
@@ -91,7 +91,7 @@ def attachment(
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
-def _read(service: Service, row: Row[Any]) -> IncomingMail:
+def _read(service: Service, row: Any) -> IncomingMail:
     if row.parts is None:
         return service.reader.read(row.raw)
     return read_parts(row.raw, *unpack(row.parts), row.size)

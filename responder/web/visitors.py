@@ -116,7 +116,12 @@ def _typing(request: Request, service: UsesService, csrf: Annotated[str, Form()]
     found = find(request, service)
     if found is None:
         raise SignedOut(here(request))
-    _check(found, csrf)
+    if not _same(found.csrf, csrf):
+        # The page is of an earlier session: somebody logged in again beside it, and goes on writing in it.
+        with service.database.read() as connection:
+            tokens = accounts.csrf_tokens(connection, found.user_id)
+        if not any(_same(token, csrf) for token in tokens):
+            raise Forbidden
     return found
 
 
@@ -140,8 +145,12 @@ def _current(request: Request, service: Service, role: Role) -> Visitor:
 
 
 def _check(visitor: Visitor, csrf: str) -> None:
-    if not secrets.compare_digest(visitor.csrf.encode(), csrf.encode()):
+    if not _same(visitor.csrf, csrf):
         raise Forbidden
+
+
+def _same(token: str, given: str) -> bool:
+    return secrets.compare_digest(token.encode(), given.encode())
 
 
 Reads = Annotated[Visitor, Depends(_reading(Role.OFFICER))]

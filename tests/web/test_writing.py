@@ -169,3 +169,15 @@ def test_an_open_page_keeps_no_session_alive(pages: Pages) -> None:
         answer = browser.post(f"/tiket/{ticket}/hadir")
     assert answer.status_code == 204
     assert browser.get("/antrean").status_code == 401
+
+
+def test_a_page_of_the_ended_session_goes_on_saving_after_a_log_in_beside_it(pages: Pages) -> None:
+    ticket = pages.receive()
+    draft = pages.draft(ticket)
+    browser = _expired(pages)
+    token_of_the_open_page = browser.csrf
+    browser.log_in("budi")
+    browser.csrf = token_of_the_open_page
+    assert browser.post(f"/tiket/{ticket}/simpan", teks=TEXT, dari=draft.id).status_code == 200
+    assert browser.post(f"/tiket/{ticket}/sunting", teks=TEXT, dari=draft.id).status_code == 303
+    assert browser.approve(ticket).status_code == 403

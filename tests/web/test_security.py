@@ -330,3 +330,12 @@ def test_pages_reached_by_others_need_an_address_over_tls(config: Path) -> None:
         config.write_text(config.read_text().partition("[web]")[0] + f"[web]\n{web}\n")
         with pytest.raises(ConfigError):
             load(config)
+
+
+def test_a_page_with_all_its_files_is_light(pages: Pages) -> None:
+    ticket = pages.receive()
+    browser = pages.browser("budi")
+    for path in ("/antrean", f"/tiket/{ticket}", f"/tiket/{ticket}/sunting"):
+        page = browser.get(path)
+        files = re.findall(r'(?:src|href)="(/berkas/[^"]+)"', page.text)
+        assert len(page.content) + sum(len(browser.get(file).content) for file in files) < 100 * 1024

@@ -17,7 +17,7 @@ from responder.mail.message import Attachment
 from responder.mail.structure import Section, Structure
 
 COMMAND_OCTETS = (
-    8 * 1024 * 1024
+    2 * 1024 * 1024
 )  # whole mails per FETCH: bounds memory, and is past the gain of larger batches
 HEADER_OCTETS = limits.MAX_HEADER_BLOCK + 1  # one more than is read, so that the reader sees that it is over
 PART_OCTETS = 96 * 1024  # of one text part, as encoded; no person writes more

@@ -20,7 +20,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,13 +42,14 @@ MEMORY_BYTES = 768 * 1024 * 1024
 # Imports on a loaded machine; only the first mail of a child waits this long.
 START_SECONDS = 30.0
 # The child reads a whole batch before it answers, so neither side can wait for the other; this bounds its memory.
-BATCH_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 1024 * 1024
 BATCH_MAILS = 64
 
 # Over any mail that may come in and any answer to it.
 MAX_FRAME = 128 * 1024 * 1024
 
 _LENGTH = struct.Struct("!I")
+_SMALL = 16 * 1024  # octets that are cheaper to copy than to write apart from their length
 _VALUES = {
     (cls.__module__, cls.__qualname__): cls
     for cls in (Address, Attachment, DeliveryReport, IncomingMail, RecipientStatus)
@@ -178,7 +179,13 @@ class _Child:
         """Hand over a batch. Raises OSError when the child is gone."""
         # Nothing hostile happens while the child takes the octets in; only a stopped machine is this slow.
         self._socket.settimeout(START_SECONDS)
-        self._socket.sendall(b"".join([_LENGTH.pack(len(batch)), *_framed(batch)]))
+        self._socket.sendall(_LENGTH.pack(len(batch)))
+        for raw in batch:
+            if len(raw) > _SMALL:
+                self._socket.sendall(_LENGTH.pack(len(raw)))
+                self._socket.sendall(raw)
+            else:
+                self._socket.sendall(frame(raw))
 
     def receive(self, seconds: float) -> Result:
         """The next result. Raises TimeoutError after `seconds`, EOFError or OSError when the child died."""
@@ -230,10 +237,6 @@ def read_exactly(connection: socket.socket, length: int) -> bytes:
 def frame(data: bytes) -> bytes:
     """`data` with its length in front."""
     return _LENGTH.pack(len(data)) + data
-
-
-def _framed(batch: Sequence[bytes]) -> Iterator[bytes]:
-    return (frame(raw) for raw in batch)
 
 
 def _batch(mails: Sequence[bytes], start: int) -> Sequence[bytes]:

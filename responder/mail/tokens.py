@@ -105,7 +105,8 @@ def _short_domain(domain: str) -> str:
 def _mac(key: bytes, purpose: str, length: int, *parts: str) -> str:
     # Each part is preceded by its length, or ("ab", "c") and ("a", "bc") would share a MAC.
     text = b"".join(len(data).to_bytes(4, "big") + data for data in (p.encode() for p in (purpose, *parts)))
-    return b32encode(hmac.digest(key, text, hashlib.sha256))[:length].decode().lower()
+    digest = hmac.digest(key, text, hashlib.sha256)
+    return b32encode(digest[: length * 5 // 8 + 1])[:length].decode().lower()
 
 
 def _same(given: str, expected: str) -> bool:

@@ -28,7 +28,7 @@ from responder.upkeep import shred
 
 log = structlog.get_logger("responder.retention")
 
-BATCH = 100
+BATCH = 25
 """Rows of one transaction: some milliseconds, so that no writer waits for a purge to be felt."""
 
 COUNTERS_KEPT_DAYS = 2

@@ -29,7 +29,7 @@ from responder.upkeep import shred
 log = structlog.get_logger("responder.retention")
 
 BATCH = 25
-"""Rows of one transaction: some milliseconds, so that no writer waits for a purge to be felt."""
+"""Rows of one transaction. 100 tickets took up to 0.9 s on a busy machine: writers shall not wait that long."""
 
 COUNTERS_KEPT_DAYS = 2
 """Windows of the brakes are days and hours; a clock set back by a day still finds them."""

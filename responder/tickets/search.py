@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, column, func, literal_column, select, text
+from sqlalchemy import ColumnElement, Connection, and_, column, func, literal_column, select, text
 from sqlalchemy import table as sql_table
 
 from responder.tickets.lines import Line, ticket_lines
@@ -51,6 +51,9 @@ def find(connection: Connection, words: str, filters: Filters, limit: int, offse
     wanted = tokens(words)
     if not wanted:
         return Found((), more=False)
+    if connection.dialect.name == "postgresql":
+        # A plan made for any words is a bad one for these: how rare they are decides how to look for them.
+        connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     hits: dict[int, datetime] = {}
     for at, ticket_id in _all_hits(connection, words, wanted, filters):
         hits.setdefault(ticket_id, at)
@@ -104,9 +107,8 @@ def _hits(
     """(when, ticket) of the rows of `table` that hold all of `wanted`, highest id first, read as they are needed."""
     last: int | None = None
     while True:
-        query, row_id = _matching(connection, table, wanted)
+        query, row_id = _matching(connection, table, wanted, ticket_conditions(filters))
         query = query.add_columns(at.label("at"), table.ticket_id, table.id)
-        query = query.where(*ticket_conditions(filters))
         if last is not None:
             query = query.where(row_id < last)
         rows = connection.execute(query.order_by(row_id.desc()).limit(CHUNK)).all()
@@ -116,23 +118,23 @@ def _hits(
         last = rows[-1].id
 
 
-def _matching(connection: Connection, table: Any, wanted: list[str]) -> tuple[Any, ColumnElement[int]]:
-    """A query over `table` and its tickets for the rows that match, and the column to order it by."""
-    joined = select().join_from(table, Ticket, Ticket.id == table.ticket_id)
+def _matching(
+    connection: Connection, table: Any, wanted: list[str], conditions: list[ColumnElement[bool]]
+) -> tuple[Any, ColumnElement[int]]:
+    """A query over `table` for rows of a ticket that match, and the column to order it by."""
+    query = select().where(table.ticket_id.is_not(None))
+    if conditions:
+        # A value and no join: the words lead, and each hit asks for its ticket. A planner that is free to begin with
+        # the tickets reads all of them.
+        holds = select(and_(*conditions)).where(Ticket.id == table.ticket_id)
+        query = query.where(holds.correlate(table).scalar_subquery())
     if connection.dialect.name == "postgresql":
         expression = " & ".join(word + ":*" if len(word) >= BEGINNING else word for word in wanted)
         derived: ColumnElement[Any] = literal_column(f"{table.__tablename__}.words")
-        matches = derived.op("@@")(func.to_tsquery(literal_column("'simple'"), expression))
-        return joined.where(matches), table.id
+        return query.where(
+            derived.op("@@")(func.to_tsquery(literal_column("'simple'"), expression))
+        ), table.id
     index = sql_table(_INDEXES[table], column("rowid"))
     expression = " AND ".join(f'"{word}"*' if len(word) >= BEGINNING else f'"{word}"' for word in wanted)
-    query = (
-        select()
-        .join_from(index, table, table.id == index.c.rowid)
-        .join(Ticket, Ticket.id == table.ticket_id)
-        .where(text(f"{index.name} MATCH :words").bindparams(words=expression))
-        # The index leads, in its own order; whatever else the planner would begin with reads far more.
-        .with_hint(table, "NOT INDEXED", "sqlite")
-        .with_hint(Ticket, "NOT INDEXED", "sqlite")
-    )
-    return query, index.c.rowid
+    query = query.join_from(index, table, table.id == index.c.rowid).with_hint(table, "NOT INDEXED", "sqlite")
+    return query.where(text(f"{index.name} MATCH :words").bindparams(words=expression)), index.c.rowid

@@ -73,6 +73,9 @@ class ImapProxy:
     def _forward(self, client: socket.socket, server: socket.socket, waiting: dict[bytes, str]) -> None:
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
+                if refusal := self._refused(data):
+                    client.sendall(refusal)
+                    continue
                 for tag, name in _COMMAND.findall(data):
                     waiting[tag] = name.decode()
                     self._act(f"before {name.decode()}")
@@ -92,9 +95,27 @@ class ImapProxy:
                 client.sendall(data)
         _end(client, server)
 
+    def _refused(self, data: bytes) -> bytes:
+        """What to answer in the server's place, which is then not told; b"" to pass the command on."""
+        return b""
+
     def _act(self, point: str) -> None:
         if action := self.when.get(point):
             action()
+
+
+class RefusingProxy(ImapProxy):
+    """Answers NO to the commands named in `refuse`, with the words given there."""
+
+    def __init__(self, target: int) -> None:
+        super().__init__(target)
+        self.refuse: dict[str, str] = {}
+
+    def _refused(self, data: bytes) -> bytes:
+        found = _COMMAND.match(data)
+        if found is None or (words := self.refuse.get(found[2].decode())) is None:
+            return b""
+        return found[1] + f" NO {words}\r\n".encode()
 
 
 class CountingProxy(ImapProxy):

@@ -19,7 +19,7 @@ from responder.errors import Refused
 from responder.mail import addresses
 from responder.pipeline.case import Case, Handled
 from responder.pipeline.office import Office
-from responder.tickets import audit, brakes, ledger, lifecycle, switches, threading
+from responder.tickets import audit, brakes, ledger, lifecycle, links, switches, threading
 from responder.tickets.ledger import Known
 
 log = structlog.get_logger("responder.batch")
@@ -53,6 +53,7 @@ class Live:
 
     arming: switches.Arming
     levels: Mapping[str, str]
+    dead_links: frozenset[str]  # addresses in answers that do not work (rule 28a)
 
 
 @dataclass
@@ -84,7 +85,11 @@ class Batch:
             connection,
             office,
             now,
-            Live(switches.arming(connection), switches.levels(connection, office.name)),
+            Live(
+                switches.arming(connection),
+                switches.levels(connection, office.name),
+                frozenset(links.dead(connection, now)),
+            ),
             ledger.known_identities(connection, office.name, [case.row.identity for case in cases]),
             [],
             threading.identities(connection, office.name, ids),

@@ -44,12 +44,12 @@ class Office:
     labelled: Callable[[], Sequence[LabelledText]] = field(default=tuple, repr=False)  # verdicts of staff
 
     def refreshed(self) -> Office:
-        """This office, or one that reads everything anew when a file of content or templates has changed."""
-        return self if self._files == _fingerprint(self.config) else replace(self)
+        """This office, or one that reads everything anew when content, templates or the model have changed."""
+        return self if self._files == _fingerprint(self.config, self.model_file) else replace(self)
 
     @cached_property
     def _files(self) -> frozenset[tuple[str, int, int]]:
-        return _fingerprint(self.config)
+        return _fingerprint(self.config, self.model_file)
 
     @cached_property
     def topics(self) -> dict[str, Topic]:
@@ -110,9 +110,12 @@ class Office:
         return self.config.envelope_from or self.config.address
 
 
-def _fingerprint(config: MailboxConfig) -> frozenset[tuple[str, int, int]]:
-    """(path, time of change, size) of every file that replies are made from."""
+def _fingerprint(config: MailboxConfig, model: Path) -> frozenset[tuple[str, int, int]]:
+    """(path, time of change, size) of every file that replies are made from, and of the model that chooses them."""
     found = set()
+    with suppress(FileNotFoundError):
+        stat = model.stat()
+        found.add((str(model), stat.st_mtime_ns, stat.st_size))
     folders = [str(config.content), str(config.templates)]
     for folder in folders:
         with suppress(FileNotFoundError), os.scandir(folder) as entries:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -122,7 +121,7 @@ class _Desk:
                 arming=batch.live.arming,
                 received=case.row.internal_date,
                 levels=batch.live.levels,
-                content_problems=_content_problems(office, topics, batch.now),
+                content_problems=_content_problems(office, topics, batch),
                 acknowledgements=office.settings.policy.acknowledge,
                 first_mail=first,
                 audited=self._audited,
@@ -282,9 +281,11 @@ def _topics_to_answer(
     return tuple(dict.fromkeys([*earlier, *topics]))
 
 
-def _content_problems(office: Office, topics: Sequence[str], now: datetime) -> list[str]:
-    today = now.astimezone(office.settings.service.zone).date()
-    return [problem for slug in topics for problem in office.topics[slug].problems(today)]
+def _content_problems(office: Office, topics: Sequence[str], batch: Batch) -> list[str]:
+    today = batch.now.astimezone(office.settings.service.zone).date()
+    found = [problem for slug in topics for problem in office.topics[slug].problems(today)]
+    shown = {link.url for slug in topics for link in office.topics[slug].links}
+    return found + [f"tautan tidak dapat dibuka: {url}" for url in sorted(shown & batch.live.dead_links)]
 
 
 def _chosen_for_audit(office: Office, case: Case) -> bool:

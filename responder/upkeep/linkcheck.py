@@ -1,32 +1,25 @@
 """Visiting the links of answers (rule 28a).
 
-A link is dead after three failures in a row over 48 hours, each while a control address answered. Offline, or with
-the control address away, nothing is known and nothing changes.
+A failure counts only while a control address answers: offline, nothing is known and nothing changes. From when on a
+link is dead is in `tickets.links`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 
 import requests
 import structlog
-from sqlalchemy import Connection, delete, select
 
 from responder.config import Settings
 from responder.errors import ContentError
 from responder.knowledge.load import load_topics
+from responder.tickets import links as visits
 from responder.tickets.database import Database
-from responder.tickets.models_upkeep import LinkVisit
-from responder.tickets.switches import upsert
 
 log = structlog.get_logger("responder.links")
-
-FAILURES = 3
-FAILING_FOR = timedelta(hours=48)
-
-LONGEST_URL = 500  # characters that the table holds
 
 GONE = frozenset({404, 410})
 """Answers that say that there is nothing. Others may be about us: 403 and 429 are what robots get."""
@@ -54,8 +47,8 @@ def visit(database: Database, settings: Settings, now: datetime, look: Look | No
         # Asked again after a failure: the line may have gone down meanwhile.
         if outcome and call(settings.links.control_url, timeout):
             return
-        database.write(partial(note, url=url, outcome=outcome, now=now))
-    database.write(lambda connection: _forget_others(connection, urls))
+        database.write(partial(visits.note, url=url, outcome=outcome, now=now))
+    database.write(lambda connection: visits.forget_others(connection, urls))
 
 
 def links(settings: Settings) -> Sequence[str]:
@@ -68,7 +61,9 @@ def links(settings: Settings) -> Sequence[str]:
             log.warning("links of broken content are not visited", error=str(error))
             continue
         found |= {link.url for topic in topics.values() for link in topic.links}
-    return sorted(url for url in found if url.startswith(("http://", "https://")) and len(url) <= LONGEST_URL)
+    return sorted(
+        url for url in found if url.startswith(("http://", "https://")) and len(url) <= visits.LONGEST_URL
+    )
 
 
 def why_not(url: str, timeout: float) -> str:
@@ -80,28 +75,3 @@ def why_not(url: str, timeout: float) -> str:
     except requests.RequestException as error:
         return type(error).__name__
     return f"HTTP {status}" if status in GONE or status >= BROKEN else ""
-
-
-def note(connection: Connection, url: str, outcome: str, now: datetime) -> None:
-    """Write one visit; `outcome` is why the link does not work, "" when it does."""
-    before = connection.execute(select(LinkVisit.__table__).where(LinkVisit.url == url)).first()
-    values = {"visited_at": now, "works": not outcome, "outcome": outcome}
-    if not outcome:
-        values |= {"failing_since": None, "failures": 0}
-    elif before is None or before.failing_since is None:
-        values |= {"failing_since": now, "failures": 1}
-    else:
-        values |= {"failing_since": before.failing_since, "failures": before.failures + 1}
-    upsert(connection, LinkVisit, {"url": url}, values)
-
-
-def dead(connection: Connection, now: datetime) -> list[str]:
-    """The addresses that do not work, as far as that is known."""
-    query = select(LinkVisit.url).where(
-        LinkVisit.failures >= FAILURES, LinkVisit.failing_since <= now - FAILING_FOR
-    )
-    return list(connection.scalars(query.order_by(LinkVisit.url)))
-
-
-def _forget_others(connection: Connection, urls: Iterable[str]) -> None:
-    connection.execute(delete(LinkVisit).where(LinkVisit.url.not_in(list(urls))))

@@ -17,13 +17,13 @@ from responder.errors import ResponderError
 from responder.knowledge.load import load_topics
 from responder.mail import oauth_store
 from responder.pipeline import reconcile
-from responder.tickets import switches
+from responder.tickets import links, switches
 from responder.tickets.database import Database
 from responder.tickets.models import Message, Reply, Ticket
 from responder.tickets.models_upkeep import Job
 from responder.tickets.status import Disposition, Filing, ReplyStatus, TicketStatus
 from responder.tickets.switches import Arming
-from responder.upkeep import alarms, jobs, linkcheck
+from responder.upkeep import alarms, jobs
 from responder.upkeep.polls import KEY
 
 
@@ -91,7 +91,7 @@ def observe(database: Database, settings: Settings, now: datetime) -> Situation:
             uncertain=_count(connection, ReplyStatus.UNCERTAIN),
             failed=_count(connection, ReplyStatus.FAILED),
             disk_free=_free(settings.state.directory),
-            dead_links=tuple(linkcheck.dead(connection, now)),
+            dead_links=tuple(links.dead(connection, now)),
             past_review=tuple(past_review(settings, now.astimezone(settings.service.zone).date())),
             alarms=tuple(alarms.active(connection)),
             jobs=tuple((name, record) for name, record in records.items() if not name.startswith(KEY)),

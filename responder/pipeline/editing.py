@@ -137,5 +137,11 @@ def _replace(
         now=now,
     )
     reply_id = lifecycle.add_reply(connection, values)
-    lifecycle.set_ticket(connection, ticket_id, TicketStatus.NEEDS_APPROVAL, now, topics=list(wording.topics))
+    ticket = lifecycle.ticket(connection, ticket_id)
+    # A ticket that waits already keeps its place in the queue: who works through it meets the others next.
+    waits = ticket is not None and ticket.status is TicketStatus.NEEDS_APPROVAL
+    since = ticket.updated_at if ticket is not None and waits else now
+    lifecycle.set_ticket(
+        connection, ticket_id, TicketStatus.NEEDS_APPROVAL, since, topics=list(wording.topics)
+    )
     return reply_id

@@ -32,6 +32,7 @@ format: $(DEV_STAMP)
 
 fuzz: $(DEV_STAMP)
 	RESPONDER_FUZZ=long $(BIN)/python -m pytest tests/unit -k fuzz --timeout 3600
+	RESPONDER_FUZZ=long $(BIN)/python -m pytest tests/web/test_api_contract.py
 
 faults: $(DEV_STAMP)
 	RESPONDER_FAULTS=long $(BIN)/python -m pytest tests/scenarios/test_killed_anywhere.py \

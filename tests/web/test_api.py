@@ -276,6 +276,7 @@ def test_pages_of_a_queue_follow_one_another(pages: Pages) -> None:
     assert [one["ticket"] for one in first["rows"] + second["rows"]] == tickets
     assert second["next"] == ""
     assert code(program.get("/queues/to_approve", after="kemarin")) == (422, "invalid")
+    assert code(program.get("/queues/to_approve", after="20269999T000000000000-1")) == (404, "not_found")
     assert program.get("/queues/to_approve", topic="ganti-email").json()["rows"] == []
 
 

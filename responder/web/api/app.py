@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from responder.errors import Refused, ResponderError, StoreError
 from responder.web.api import deciding, people, presence, reading, reporting, running, topics
@@ -69,7 +70,22 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     known = {404: Code.NOT_FOUND, 405: Code.NOT_SERVED}
     code = known.get(error.status_code, Code.INVALID)
-    return _problem(request, ApiProblem(error.status_code, code, str(error.detail), headers=error.headers))
+    headers = dict(error.headers or {})
+    if code is Code.NOT_SERVED:
+        headers = {"allow": ", ".join(sorted(_served(request)))}
+    return _problem(request, ApiProblem(error.status_code, code, str(error.detail), headers=headers))
+
+
+def _served(request: Request) -> set[str]:
+    """The methods of this address (RFC 9110 15.5.6); the framework names only those of its first route."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    known = request.app.openapi()["paths"].items()
+    return {
+        method.upper()
+        for address, operations in known
+        if compile_path(address)[0].fullmatch(path)
+        for method in operations
+    }
 
 
 def _description(api: FastAPI) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from responder.pipeline import desk
 from responder.tickets.models_staff import Role
@@ -21,13 +22,22 @@ MOST = 100  # rows of one page
 EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)
 """Days outside narrow a list as these do, and can be counted with in every time zone."""
 
+CURSOR = r"^([0-9]{8}T[0-9]{12}-[0-9]{1,16})?$"
+"""Where a page begins (`queues.Page.next`); "" = at the start."""
+
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
 TicketId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
-RecordId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+RecordId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(lambda given: _whole(given))]
 Slug = Annotated[str, Field(min_length=1, max_length=80)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Reason = Annotated[str, Field(max_length=500)]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
-Day = Annotated[date | None, Query(description="A day of the office, inclusive")]
+Day = Annotated[
+    date | None,
+    Query(description="A day of the office, inclusive"),
+    BeforeValidator(lambda given: _iso_day(given)),
+]
 
 
 class Wish(BaseModel):
@@ -104,6 +114,18 @@ class AccountChange(Wish):
     role: Annotated[Role, Field(strict=False)] | None = None
     active: bool | None = None
     password: str | None = Field(default=None, max_length=1000)
+
+
+def _whole(given: object) -> object:
+    """To JSON 7.0 is the integer 7 (JSON Schema 6.1.1)."""
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
+def _iso_day(given: object) -> object:
+    """Without this a number would be taken for seconds since 1970."""
+    if isinstance(given, str) and not _ISO_DAY.fullmatch(given):
+        raise ValueError("a day is written YYYY-MM-DD (RFC 3339)")
+    return given
 
 
 def _filters(

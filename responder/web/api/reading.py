@@ -21,7 +21,7 @@ from responder.tickets.status import TicketStatus
 from responder.web import attachments, reading
 from responder.web.api import shapes
 from responder.web.api.callers import Officer
-from responder.web.api.given import LARGEST_ID, Limit, Narrowed, TicketId
+from responder.web.api.given import CURSOR, LARGEST_ID, Limit, Narrowed, TicketId
 from responder.web.api.problems import ApiProblem, Code, conflict, described, not_found
 from responder.web.reading import Desk
 from responder.web.service import Service, UsesService
@@ -52,13 +52,13 @@ def sizes(service: UsesService, caller: Officer, filters: Narrowed) -> shapes.Si
     )
 
 
-@router.get("/queues/{queue}")
+@router.get("/queues/{queue}", responses=described(404))
 def page(
     service: UsesService,
     caller: Officer,
     queue: Queue,
     filters: Narrowed,
-    after: Annotated[str, Query(max_length=60, description="`next` of the page before")] = "",
+    after: Annotated[str, Query(pattern=CURSOR, description="`next` of the page before")] = "",
     limit: Limit = 40,
 ) -> shapes.Page:
     """One page of a queue; work is oldest first, what is over newest first."""
@@ -66,7 +66,7 @@ def page(
         try:
             found = queues.page(connection, queue, filters, service.day_start(), after, limit)
         except Refused as error:
-            raise ApiProblem(422, Code.INVALID, str(error)) from error
+            raise ApiProblem(404, Code.NOT_FOUND, str(error)) from error
     return shapes.Page(rows=[shapes.Row.of(line) for line in found.rows], next=found.next)
 
 

@@ -84,8 +84,10 @@ def report(service: UsesService, caller: Officer, days: Days = 30, mailbox: Mail
 @router.get(
     "/reports.csv",
     response_class=Response,
-    responses={200: {"description": "Every figure", "content": {"text/csv": {"schema": {"type": "string"}}}}}
-    | described(404),
+    responses={
+        200: {"description": "Every figure", "content": {"text/csv": {"schema": {"type": "string"}}}},
+        **described(404),
+    },
 )
 def as_csv(service: UsesService, caller: Officer, days: Days = 30, mailbox: Mailbox = "") -> Response:
     """The same, one figure a row."""

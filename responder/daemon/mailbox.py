@@ -82,26 +82,27 @@ class MailboxWorker:
                 self._using = self._rounds
                 rounds, backoff, stopped = self._rounds, self._backoff, self._stopped
             if not stopped and not backoff.waiting():
-                with self._progress.task(f"round of {self.name}"):
-                    self._round(rounds, backoff)
+                self._guarded(rounds, backoff)
             with self._lock:
                 self._using = None
                 going_on = self._again and not self._stopped
                 if not going_on:
                     self._idle.set()
 
+    def _guarded(self, rounds: Rounds, backoff: Backoff) -> None:
+        with self._progress.task(f"round of {self.name}"):
+            try:
+                self._round(rounds, backoff)
+            except ResponderError as error:
+                log.error("round failed", mailbox=self.name, error=str(error))
+                backoff.failed(error)
+            except Exception as error:  # a fault of one round, whatever it is, must not end the service
+                log.exception("round failed", mailbox=self.name)
+                backoff.failed(error)
+
     def _round(self, rounds: Rounds, backoff: Backoff) -> None:
         everything, began = self._everything, time.monotonic()
-        try:
-            done = rounds.run_office(self.name, compare_everything=everything)
-        except ResponderError as error:
-            log.error("round failed", mailbox=self.name, error=str(error))
-            backoff.failed(error)
-            return
-        except Exception as error:  # a fault of one round, whatever it is, must not end the service
-            log.exception("round failed", mailbox=self.name)
-            backoff.failed(error)
-            return
+        done = rounds.run_office(self.name, compare_everything=everything)
         log.info(
             "round",
             mailbox=done.mailbox,

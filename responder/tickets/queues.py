@@ -24,9 +24,9 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
-    or_,
     select,
     tuple_,
+    union,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased
@@ -191,13 +191,14 @@ def _state(queue: Queue) -> ColumnElement[bool]:
     sent_since = exists().where(
         later.ticket_id == Reply.ticket_id, later.id > Reply.id, later.status == ReplyStatus.SENT
     )
-    in_trouble = select(Reply.ticket_id).where(Reply.status.in_([ReplyStatus.UNCERTAIN, ReplyStatus.FAILED]))
+    its = aliased(Ticket)
     in_doubt = select(Reply.ticket_id).where(Reply.status == ReplyStatus.UNCERTAIN)
-    refused = select(Reply.ticket_id).where(Reply.status == ReplyStatus.FAILED, ~sent_since)
-    # The first condition says nothing that the others do not, but leads the planner to the few replies.
-    return Ticket.id.in_(in_trouble) & or_(
-        Ticket.id.in_(in_doubt), Ticket.id.in_(refused) & (Ticket.status == TicketStatus.NEEDS_STAFF)
+    refused = (
+        select(Reply.ticket_id)
+        .join(its, its.id == Reply.ticket_id)
+        .where(Reply.status == ReplyStatus.FAILED, its.status == TicketStatus.NEEDS_STAFF, ~sent_since)
     )
+    return Ticket.id.in_(union(in_doubt, refused))
 
 
 def ticket_conditions(filters: Filters) -> list[ColumnElement[bool]]:

@@ -30,7 +30,7 @@ class Familiarity:
 
     @classmethod
     def of(cls, counts: Floats, texts: Floats, vectorizer: Vectorizer) -> Familiarity:
-        spans = vectorizer.spans()
+        spans = vectorizer.spans
         return cls(counts, texts, {view: table(counts[spans[view]], texts) for view in VIEWS})
 
     def inputs(self, rows: Sparse, vectorizer: Vectorizer) -> Floats:
@@ -40,7 +40,7 @@ class Familiarity:
             part = vectorizer.part(rows, view)
             total = np.bincount(part.rows, weights=part.values, minlength=part.height)
             shares = (part.values / np.maximum(total, NOTHING)[part.rows]).astype(np.float32)
-            columns = part.columns - vectorizer.spans()[view].start
+            columns = part.columns - vectorizer.spans[view].start
             share = Sparse(part.rows, columns, shares, part.height)
             found.append(as_inputs(share.times(self.tables[view])))
         return np.concatenate(found, axis=2)

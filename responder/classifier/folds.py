@@ -12,7 +12,7 @@ from scipy import sparse
 
 from responder.classifier import familiarity
 from responder.classifier.corpus import Corpus, class_counts, matrix_of, rows_of
-from responder.classifier.neighbours import closeness
+from responder.classifier.neighbours import closeness, members
 from responder.classifier.trust import NEIGHBOUR_VIEW, Scores, cues_of, words_of
 from responder.classifier.vectors import Document, Floats, Sparse
 
@@ -59,7 +59,7 @@ class Folds:
         vectorizer = corpus.vectorizer
         self._rows = rows
         self._mails = _mails(rows)
-        width, self._spans = vectorizer.width, vectorizer.spans()
+        width, self._spans = vectorizer.width, vectorizer.spans
         whole = matrix_of(vectorizer.weighed(_joined(corpus.texts, self._mails, width)), width)
         self._views = [whole[:, span] for span in self._spans.values()]
         self._cosines = Cosines(whole[:, self._spans[NEIGHBOUR_VIEW]], len(rows))
@@ -84,7 +84,7 @@ class Folds:
         judged: list[Judged] = []
         for writer, weights in without.items():
             own = [i for i, mail in enumerate(self._mails) if mail.writer == writer]
-            near = closeness(self._cosines.of(own), labels * (writers != writer)[:, None])
+            near = closeness(self._cosines.of(own), members(labels * (writers != writer)[:, None]))
             his = labels[writers == writer].astype(np.float32)
             others = counts - class_counts(self._texts[writers == writer], his)
             texts = labels[writers != writer].sum(axis=0, dtype=np.float32)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,7 @@ from responder.classifier.vectors import Floats, Ints, Sparse, ranges
 _CLOSEST = 5  # one text alone may be a fluke, or mislabelled
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Neighbours:
     """Training texts as postings: for each column, the texts that have it."""
 
@@ -29,7 +31,11 @@ class Neighbours:
 
     def closeness(self, mails: Sparse) -> Floats:
         """Return (mails, classes, 2): cosine of the nearest text, and the mean of the nearest five, of each class."""
-        return closeness(self.similarity(mails), self.labels)
+        return closeness(self.similarity(mails), self._members)
+
+    @cached_property
+    def _members(self) -> list[Ints]:
+        return members(self.labels)
 
     def similarity(self, mails: Sparse) -> Floats:
         """Return (mails, texts): cosines."""
@@ -42,15 +48,20 @@ class Neighbours:
         return summed.reshape(mails.height, texts).astype(np.float32)
 
 
-def closeness(similarity: Floats, labels: npt.NDArray[np.int8]) -> Floats:
-    """Summarise cosines (mails, texts) as `Neighbours.closeness` does."""
-    found = np.zeros((len(similarity), labels.shape[1], 2), dtype=np.float32)
-    for label in range(labels.shape[1]):
-        own = similarity[:, np.flatnonzero(labels[:, label])]
-        if own.shape[1] > _CLOSEST:
-            own.partition(own.shape[1] - _CLOSEST, axis=1)
+def members(labels: npt.NDArray[np.int8]) -> list[Ints]:
+    """Return the rows of each class."""
+    return [np.flatnonzero(column) for column in labels.T]
+
+
+def closeness(similarity: Floats, classes: Sequence[Ints]) -> Floats:
+    """Summarise cosines (mails, texts) as `Neighbours.closeness` does; `classes`: the texts of each."""
+    found = np.zeros((len(similarity), len(classes), 2), dtype=np.float32)
+    for label, texts in enumerate(classes):
+        own = similarity[:, texts]
+        if len(texts) > _CLOSEST:
+            own.partition(len(texts) - _CLOSEST, axis=1)
             own = own[:, -_CLOSEST:]
-        if own.shape[1]:
+        if len(texts):
             found[:, label, 0] = own.max(axis=1)
             found[:, label, 1] = own.sum(axis=1) / own.shape[1]
     return found

@@ -104,7 +104,7 @@ def lead_inputs(scores: Sequence[Scores], cues: Sequence[str]) -> Array:
     familiar = np.stack([item.familiar for item in scores]).astype(np.float64)
     own += [familiar[:, :, feature] for feature in range(familiar.shape[2])]
     common = [staff, mails.highest(mails.spoken_staff[:, None]), share, mails.words, mails.lengths]
-    common += [np.array([[float(cue in item.cues)] for item in scores]) for cue in cues]
+    common.append(np.array([[float(cue in item.cues) for cue in cues] for item in scores]))
     return _features(own, common)
 
 
@@ -184,9 +184,9 @@ class _Stack:
 
 
 def _features(own: Sequence[Array], common: Sequence[Array]) -> Array:
-    """Join features of each topic, (mails, topics), and of the mail, (mails, 1)."""
-    topics = own[0].shape[1]
-    return np.stack([*own, *(np.repeat(item, topics, axis=1) for item in common)], axis=2)
+    """Join features of each topic, (mails, topics), and of the mail, (mails, any number)."""
+    alike = np.concatenate(common, axis=1)[:, None, :]
+    return np.concatenate([np.stack(own, axis=2), np.repeat(alike, own[0].shape[1], axis=1)], axis=2)
 
 
 def _highest_other(values: Array) -> Array:

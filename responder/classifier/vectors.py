@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -124,9 +125,10 @@ class Vectorizer:
         self._scale(counts.rows, counts.columns, values, counts.height)
         return Sparse(counts.rows, counts.columns, values, counts.height)
 
+    @cached_property
     def spans(self) -> dict[str, slice]:
-        """Return the columns of each view."""
-        ends = self._ends().tolist()
+        """The columns of each view."""
+        ends = self._ends.tolist()
         return {
             view: slice(start, end) for view, start, end in zip(self.columns, [0, *ends], ends, strict=False)
         }
@@ -145,8 +147,9 @@ class Vectorizer:
         return split.times(weights).reshape(rows.height, views, -1)
 
     def _view(self, columns: Ints) -> Ints:
-        return np.searchsorted(self._ends(), columns, side="right")
+        return np.searchsorted(self._ends, columns, side="right")
 
+    @cached_property
     def _ends(self) -> Ints:
         """Return the column after the last of each view."""
         return np.cumsum([len(table) for table in self.columns.values()])

@@ -11,7 +11,7 @@ from responder.classifier.familiarity import table
 from responder.classifier.folds import Cosines
 from responder.classifier.logistic import PENALTY, Regression
 from responder.classifier.model import Thresholds
-from responder.classifier.neighbours import Neighbours, closeness
+from responder.classifier.neighbours import Neighbours, closeness, members
 from responder.classifier.train import Answered, lowest_proven
 from responder.classifier.vectors import Floats, Sparse
 
@@ -61,7 +61,9 @@ def test_nearest_texts_are_the_same_by_postings_and_by_matrix(dense: Floats) -> 
     texts = Neighbours.of(sparse(dense), COLUMNS, labels)
     matrix = matrix_of(sparse(dense), COLUMNS)
     expected = texts.closeness(sparse(dense[:5]))
-    np.testing.assert_allclose(closeness(Cosines(matrix, ROWS).of(range(5)), labels), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        closeness(Cosines(matrix, ROWS).of(range(5)), members(labels)), expected, atol=1e-5
+    )
 
 
 def test_logistic_weights_leave_the_penalised_loss_without_slope(dense: Floats) -> None:

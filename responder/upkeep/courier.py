@@ -7,13 +7,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import structlog
 
 from responder.config import Settings
-from responder.errors import ConfigError, ResponderError, StoreError
+from responder.errors import ConfigError, StoreError
 from responder.pipeline.node import is_dead
 from responder.tickets import leases
 from responder.tickets.database import Database
@@ -25,7 +25,7 @@ log = structlog.get_logger("responder.alarms")
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 20.0
 """Time-outs of a channel, where its address does not say others (`cto`, `rto`)."""
 
-FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 30.0, 900.0
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 10.0, 300.0
 LOOK_SECONDS = 60.0
 """How often is looked for something to tell when nobody asks; other nodes and commands raise alarms too."""
 
@@ -92,6 +92,8 @@ class Courier:
         self._wanted = threading.Event()
         self._stop = threading.Event()
         self._owed: dict[Notice, _Owed] = {}
+        self._blind: Notice | None = None  # since when the database cannot be used
+        self._blind_told = False
         self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
 
     def start(self) -> None:
@@ -114,23 +116,50 @@ class Courier:
         failures = 0
         while not self._stop.is_set():
             self._wanted.clear()
-            try:
-                done = self.tell()
-            except ResponderError as error:
-                log.error("alarms not delivered", error=str(error))
-                failures += 1
-            except (
-                Exception
-            ):  # a fault in one of apprise's hundred channels must not silence the others for ever
-                log.exception("alarms not delivered")
-                failures += 1
-            else:
-                failures = failures + 1 if done.failed else 0
+            failures = 0 if self._pass() else failures + 1
             if failures:
                 # A channel that does not work is not asked again because something else happened.
-                self._stop.wait(min(FIRST_RETRY_SECONDS * 2 ** min(failures - 1, 10), LONGEST_RETRY_SECONDS))
+                self._stop.wait(min(FIRST_RETRY_SECONDS * 2 ** min(failures - 1, 5), LONGEST_RETRY_SECONDS))
             else:
                 self._wanted.wait(LOOK_SECONDS)
+
+    def _pass(self) -> bool:
+        """One pass; whether everything came to its end."""
+        try:
+            done = self.tell()
+            self._with_database()
+        except StoreError as error:
+            log.error("alarms not delivered", error=str(error))
+            self._without_database(error)
+            return False
+        except Exception:  # a fault in one of apprise's hundred channels must not silence the others for ever
+            log.exception("alarms not delivered")
+            return False
+        return not done.failed
+
+    def _without_database(self, error: StoreError) -> None:
+        """The one alarm that the table cannot hold: this process remembers it."""
+        if self._blind is None:
+            self._blind = Notice("database", self._clock(), f"basis data tidak dapat dipakai: {error}", False)
+        limit = timedelta(minutes=self._settings.alarms.poll_minutes)
+        if not self._blind_told and self._clock() - self._blind.since >= limit:
+            self._blind_told = self._say(self._blind)
+
+    def _with_database(self) -> None:
+        if self._blind is not None and (
+            not self._blind_told or self._say(replace(self._blind, recovered=True))
+        ):
+            self._blind, self._blind_told = None, False
+
+    def _say(self, notice: Notice) -> bool:
+        """Tell of one notice at once; whether any channel took it."""
+        title, text = alarms.message([notice], office_name(self._settings))
+        try:
+            taken = [deliver(url, title, text) for url in channels(self._settings)]
+        except ConfigError as error:
+            log.error("alarms not delivered", error=str(error))
+            return False
+        return any(taken)
 
     def tell(self) -> Delivery:
         """One pass over what is to be told, on one node at a time. Raises ConfigError or StoreError."""

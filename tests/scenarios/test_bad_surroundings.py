@@ -20,6 +20,7 @@ from tests.conftest import require_dovecot
 from tests.daemon import running
 from tests.faulty_smtp import FaultySmtp
 from tests.imap_proxy import RefusingProxy
+from tests.postgres import Postgres
 from tests.scenarios.faults import TOPIC
 from tests.scenarios.installation import OFFICE, DovecotBackend, Installation
 from tests.servers import PASSWORD, Dovecot, make_certificate, wait_until
@@ -237,3 +238,18 @@ def test_a_channel_that_hangs_keeps_no_mail_waiting(dovecot_office: Installation
         daemon.logs("handled=1")
         daemon.logs("a channel did not take the alarms")
         assert daemon.stop() < 10
+
+
+def test_a_database_that_goes_away_is_told_though_no_table_can_hold_it(
+    dovecot_office: Installation, channel: Channel
+) -> None:
+    office = dovecot_office
+    with Postgres() as server:
+        settings(channel, office)
+        with office.config.open("a") as config:
+            config.write(f'[database]\nurl = "{server.database()}"\n')
+        with running(office) as daemon:
+            daemon.logs("listening")
+            server.stop()
+            with told(channel, "basis data tidak dapat dipakai"):
+                server.start()

@@ -210,18 +210,19 @@ def speed() -> None:
         )
         model = load(path, CONTENT)
     mails = [(str(r["subject"]), str(r["body"])) for r in held_out("")]
+    # Time of the processor, not of the clock: other work on the machine is not the classifier's.
     single: list[float] = []
     for mail in mails:
-        started = time.perf_counter()
+        worked = time.process_time()
         model.classify([mail])
-        single.append(time.perf_counter() - started)
+        single.append(time.process_time() - worked)
     single.sort()
     print(
         f"one mail: p50 {single[len(single) // 2] * 1e3:.2f} ms, p95 {single[len(single) * 95 // 100] * 1e3:.2f} ms"
     )
-    started = time.perf_counter()
+    worked = time.process_time()
     model.classify(mails * 4)
-    print(f"batches: {len(mails) * 4 / (time.perf_counter() - started):.0f} mails/s")
+    print(f"batches: {len(mails) * 4 / (time.process_time() - worked):.0f} mails/s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"peak memory of this process, training included: {peak} MB")
 

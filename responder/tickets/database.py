@@ -7,21 +7,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, inspect, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from responder.errors import StoreError
 
+if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
+
 T = TypeVar("T")
+
+SCHEMA = "0002"
+"""The newest version in `migrations`: where the database has it, nothing of Alembic is loaded."""
 
 BUSY_SECONDS = 30
 """How long a writer waits for another one: longer than any transaction of ours, shorter than a staff's patience."""
@@ -146,22 +147,31 @@ class Database:
 
     def _behind(self, connection: Connection) -> tuple[str, str] | None:
         """The versions of schema ("": none yet) and program; None when they are the same. Raises StoreError."""
+        current = schema_version(connection)
+        if current == SCHEMA:
+            return None
+        from alembic.script import ScriptDirectory
+
         scripts = ScriptDirectory.from_config(_alembic_config())
-        current, head = schema_version(connection), scripts.get_current_head() or ""
         if current and current not in {one.revision for one in scripts.walk_revisions()}:
             raise StoreError(
                 f"database {self.engine.url!r} is of a newer version ({current}); upgrade the program"
             )
-        return None if current == head else (current, head)
+        return current, SCHEMA
 
 
 def schema_version(connection: Connection) -> str:
     """The version that the schema is of; "" when there is none."""
-    return MigrationContext.configure(connection).get_current_revision() or ""
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or ""
 
 
 def upgrade_schema(connection: Connection, version: str = "head") -> None:
     """Bring the schema to `version` in the caller's transaction. Raises StoreError when the program knows it not."""
+    from alembic import command
+    from alembic.util import CommandError
+
     config = _alembic_config()
     config.attributes["connection"] = connection
     try:
@@ -223,7 +233,9 @@ def _engine(url: str) -> Engine:
 
 
 def _alembic_config() -> AlembicConfig:
-    config = AlembicConfig()
+    from alembic.config import Config
+
+    config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.set_main_option("path_separator", "os")
     return config

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text, update
 
+import responder.tickets
 from responder.errors import Refused, StoreError
 from responder.replies import approval
 from responder.tickets import (
@@ -26,7 +28,7 @@ from responder.tickets import (
     takeover,
     threading,
 )
-from responder.tickets.database import Database
+from responder.tickets.database import SCHEMA, Database, schema_version
 from responder.tickets.ledger import Cursor, Seen
 from responder.tickets.models import Base, Event, Message, is_in_models
 from responder.tickets.status import Disposition, DraftCopy, ReplyStatus, TicketStatus
@@ -39,6 +41,13 @@ def test_migrations_make_exactly_the_tables_of_the_models(database: Database) ->
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": is_in_models})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_program_knows_its_own_newest_schema(database: Database) -> None:
+    with database.read() as connection:
+        assert schema_version(connection) == SCHEMA
+    scripts = ScriptDirectory(str(Path(responder.tickets.__file__).with_name("migrations")))
+    assert scripts.get_current_head() == SCHEMA
 
 
 def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:

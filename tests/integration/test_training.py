@@ -89,6 +89,7 @@ def test_the_threshold_is_proven_on_a_sample_that_the_model_names(model: Model) 
     assert limits.sample >= 300
     assert limits.errors / limits.sample <= limits.target_error
     assert limits.bound <= 1.5 * limits.target_error
+    assert limits.leak <= limits.target_error
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 # make test          lint, types, import direction and all tests
 # make bench         the whole pipeline measured against this machine's limits; N="100 1000" for fewer mails
 # make faults        the long fault run: over 200 kills, about 11 minutes; prints the table of docs/reliability.md
+# make screenshots   the pictures of docs/, taken from the demo
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 TESTS ?= tests
 
-.PHONY: demo test lint format fuzz faults bench clean
+.PHONY: demo test lint format fuzz faults screenshots bench clean
 
 demo: $(STAMP)
 	$(BIN)/responder demo $(if $(ONCE),--once) $(if $(MAILS),--mails $(MAILS))
@@ -37,6 +38,9 @@ fuzz: $(DEV_STAMP)
 faults: $(DEV_STAMP)
 	RESPONDER_FAULTS=long $(BIN)/python -m pytest tests/scenarios/test_killed_anywhere.py \
 		tests/scenarios/test_service_outlives_its_surroundings.py
+
+screenshots: $(DEV_STAMP)
+	$(BIN)/python -m tests.browser.screenshots
 
 bench: $(DEV_STAMP)
 	PYTHONPATH=. $(BIN)/python bench/pipeline.py $(if $(JSON),--json $(JSON)) $(N)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, func, insert, or_, select, update
 
 from responder.tickets.database import table_of
 from responder.tickets.ledger import LONGEST_WAIT
@@ -52,9 +52,17 @@ _FILED = (
     .where(Reply.id.in_(bindparam("ids", expanding=True)))
     .order_by(Reply.id)
 )
+_AUDITED = exists().where(
+    StaffVerdict.ticket_id == _REPLIES.c.ticket_id,
+    StaffVerdict.message_id == _REPLIES.c.message_id,
+    StaffVerdict.blind,
+    StaffVerdict.decided_at.is_(None),
+)
 _COPIES = (
     select(_REPLIES)
     .where(_REPLIES.c.mailbox == bindparam("mailbox"), _REPLIES.c.draft_copy == bindparam("state"))
+    # A copy in Drafts would tell our topic to who shall name theirs first.
+    .where(or_(_REPLIES.c.draft_copy != DraftCopy.PENDING, ~_AUDITED))
     .order_by(_REPLIES.c.id)
     .limit(bindparam("limit"))
 )

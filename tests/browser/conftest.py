@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +13,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, 
 
 from tests.daemon import Daemon, running
 from tests.needs import needs
-from tests.scenarios.conftest import dovecot_office  # noqa: F401 - a fixture
+from tests.scenarios.conftest import dovecot_office, no_audits  # noqa: F401 - fixtures
 from tests.scenarios.installation import Installation
 from tests.servers import wait_until
 
 PASSWORD = "kuda-laut-berenang-7"
 PATIENCE_MS = 20_000  # a hang guard, not an expectation: other work may share the machine
-_FLAGS = [
+CHROMIUM_FLAGS = [
     "--no-sandbox",  # tests may run as root, where Chromium's own sandbox cannot
     "--disable-gpu",
     "--disable-quic",
@@ -44,7 +43,7 @@ expect.set_options(timeout=PATIENCE_MS)
 def chromium() -> Iterator[Browser]:
     path = needs("chromium", "chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
 
@@ -129,9 +128,3 @@ def desk(dovecot_office: Installation, chromium: Browser) -> Iterator[Desk]:  # 
         yield desk
         assert desk.errors == []
         assert desk.foreign == []
-
-
-@pytest.fixture(scope="session")
-def screenshots() -> Path:
-    """Where the pictures of the documentation are written on request, see `make screenshots`."""
-    return Path(__file__).resolve().parents[2] / "docs"

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from sqlalchemy import select
 
 from responder.pipeline.office import read_key
 from responder.replies.policy import chosen_for_audit
 from responder.tickets.database import Database
-from responder.tickets.models import Message
+from responder.tickets.models import Message, StaffVerdict
 from tests.scenarios.installation import Installation
 
 QUESTION = "Kami lupa password akun LPSE. Bagaimana cara reset password? Email terdaftar masih aktif."
 SHARE = 0.5
 TRIAL = f'[policy]\nmode = "auto"\nrequire_evidence = false\naudit_share = {SHARE}\nundo_seconds = 0\n'
 MAILS = 8
+
+
+@pytest.fixture
+def no_audits() -> None:
+    """Here they are what is looked at."""
 
 
 def test_a_topic_without_evidence_is_refused_with_the_figures(dovecot_office: Installation) -> None:
@@ -50,6 +56,27 @@ def test_a_mail_chosen_for_an_audit_waits_though_its_topic_answers_by_itself(
         assert len(office.replies_to(vendor)) == (0 if audited else 1)
         if audited:
             assert "Dipilih untuk audit" in ticket["reason"]
+
+
+def test_a_mail_chosen_for_an_audit_has_no_copy_in_drafts_until_staff_chose(
+    dovecot_office: Installation,
+) -> None:
+    office = dovecot_office
+    office.write_config(TRIAL.replace('mode = "auto"', 'mode = "review"'))
+    office.ready()
+    for number in range(MAILS):
+        office.deliver("Lupa password", QUESTION, sender=f"admin@pt{number}.example")
+    office.poll()
+    database = Database(f"sqlite:///{office.directory / 'state' / 'responder.db'}")
+    with database.read() as connection:
+        audited = set(connection.scalars(select(StaffVerdict.ticket_id).where(StaffVerdict.blind)))
+    database.close()
+    assert 0 < len(audited) < MAILS
+    assert len(office.folder("Drafts")) == MAILS - len(audited)
+    for ticket in audited:
+        office.run("retopic", str(ticket), "lupa-password")
+    office.poll()
+    assert len(office.folder("Drafts")) == MAILS
 
 
 def test_the_operator_sees_how_far_each_topic_is(dovecot_office: Installation) -> None:

@@ -14,7 +14,9 @@ TOPICS = ("lupa-password", "integrasi-sikap", "verifikasi-sikap", "tender-cepat"
 @pytest.fixture
 def auto_office(office: Installation) -> Installation:
     """Everything that can answer by itself may, and acknowledgements are on."""
-    office.write_config('[policy]\nmode = "auto"\nrequire_evidence = false\naudit_share = 0\nundo_seconds = 0\nacknowledge = true')
+    office.write_config(
+        '[policy]\nmode = "auto"\nrequire_evidence = false\naudit_share = 0\nundo_seconds = 0\nacknowledge = true'
+    )
     office.ready(*TOPICS)
     return office
 

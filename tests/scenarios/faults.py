@@ -59,7 +59,7 @@ IMAP_POINTS = (
     "after APPEND",
     "before STORE",
     "after STORE",
-    "before LOGOUT",
+    "before NOOP",
 )
 
 

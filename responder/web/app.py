@@ -16,7 +16,19 @@ from starlette.exceptions import HTTPException
 from responder.config import Settings
 from responder.errors import Refused, ResponderError, StoreError
 from responder.tickets.database import Database
-from responder.web import assets, decisions, frames, health, lists, login, people, ticket, writing
+from responder.web import (
+    assets,
+    decisions,
+    frames,
+    health,
+    lists,
+    login,
+    people,
+    reports,
+    ticket,
+    topics,
+    writing,
+)
 from responder.web.api.app import create_api
 from responder.web.guard import API, Guard
 from responder.web.login import login_page
@@ -45,7 +57,7 @@ def create_app(settings: Settings, database: Database, clock: Callable[[], datet
     app.add_middleware(Guard, web=settings.web)
     app.add_api_route("/sehat", _healthy, methods=["GET"])
     # `ticket` last: it takes every other address below a ticket.
-    for module in (assets, health, login, lists, people, frames, writing, decisions, ticket):
+    for module in (assets, health, login, lists, people, reports, topics, frames, writing, decisions, ticket):
         app.include_router(module.router)
     app.mount(API.rstrip("/"), create_api(service))
     app.add_exception_handler(SignedOut, _signed_out)

@@ -13,6 +13,7 @@ def settle(service: Service, office: Office, slug: str, key: str, value: str | N
     now = service.clock()
     today = now.astimezone(service.settings.service.zone).date()
     settled = confirm(office.config.content, slug, key, value, actor, today)
+    service.look_again()
     detail = {"mailbox": office.name, "slug": slug, "fact": key, "value": settled}
     with service.database.begin() as connection:
         audit.record(connection, [audit.Entry(audit.INSTALLATION, actor, "fact_confirmed", detail)], now)

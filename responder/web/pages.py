@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_timedelta
+from babel.numbers import format_decimal, format_percent
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -54,6 +55,14 @@ class Formats:
         pattern = "d MMM HH.mm" if at.astimezone(self._zone).year == self.now.year else "d MMM y HH.mm"
         return format_datetime(at.astimezone(self._zone), pattern, locale=self._locale)
 
+    def day(self, day: date) -> str:
+        """ "22 Nov" """
+        return format_date(day, "d MMM", locale=self._locale)
+
+    def hours(self, value: float | None) -> str:
+        """ "3,5"; a dash for none"""
+        return "–" if value is None else format_decimal(round(value, 1), locale=self._locale)
+
     def clock(self, at: datetime) -> str:
         return format_datetime(at.astimezone(self._zone), "HH.mm.ss", locale=self._locale)
 
@@ -66,6 +75,10 @@ class Formats:
 
     def seconds_left(self, until: datetime) -> int:
         return max(0, round((until - self.now) / timedelta(seconds=1)))
+
+    def permille(self, value: float) -> str:
+        """A share that one percent more or less matters to: "1,9 %" """
+        return format_percent(value, "#,##0.0 %", locale=self._locale)
 
     def share(self, value: float) -> str:
         return f"{value:.0%}"

@@ -60,6 +60,11 @@ class Service:
             self._looked = time.monotonic()
             return self._offices
 
+    def look_again(self) -> None:
+        """Content was changed from here: the next page shows it."""
+        with self._lock:
+            self._offices = {}
+
     def office(self, mailbox: str) -> Office:
         """The office of a ticket. Raises Refused when config.toml no longer has its mailbox."""
         try:

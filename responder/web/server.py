@@ -68,6 +68,10 @@ def serve_in_thread(settings: Settings, database: Database, clock: Callable[[], 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigError(f"web.listen: cannot listen on {host}:{port}: {error.strerror or error}") from error
+    # Connections inherit it. asyncio sets it only for sockets that it opens itself; without it each page waits for a
+    # delayed acknowledgement between its headers and its body (RFC 1122 4.2.3.2), 40 ms on Linux.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening

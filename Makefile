@@ -2,6 +2,7 @@
 # make demo ONCE=1   one pass, then exit 0
 # make test          lint, types, import direction and all tests
 # make bench         the whole pipeline measured against this machine's limits; N="100 1000" for fewer mails
+# make bench-pages   the staff pages over 60,000 tickets on SQLite and PostgreSQL; TICKETS=6000 for fewer
 # make faults        the long fault run: over 200 kills, about 11 minutes; prints the table of docs/reliability.md
 # make screenshots   the pictures of docs/, taken from the demo
 
@@ -44,6 +45,9 @@ screenshots: $(DEV_STAMP)
 
 bench: $(DEV_STAMP)
 	PYTHONPATH=. $(BIN)/python bench/pipeline.py $(if $(JSON),--json $(JSON)) $(N)
+
+bench-pages: $(DEV_STAMP)
+	PYTHONPATH=. $(BIN)/python -m bench.pages $(if $(TICKETS),--tickets $(TICKETS)) $(if $(JSON),--json $(JSON))
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'

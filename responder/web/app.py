@@ -10,7 +10,7 @@ import structlog
 from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from responder.config import Settings
@@ -35,6 +35,7 @@ from responder.web.login import login_page
 from responder.web.pages import render
 from responder.web.service import Service
 from responder.web.visitors import Forbidden, SignedOut, find
+from responder.web.wording import refusal, words
 
 log = structlog.get_logger("responder.web")
 
@@ -84,7 +85,7 @@ def _forbidden(request: Request, _: Exception) -> Response:
 
 def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, Refused):
-        return _problem(request, 409, "error.refused", str(error))
+        return _problem(request, 409, "error.refused", error)
     log.error("request failed", path=request.url.path, error=str(error))
     return _problem(request, 503 if isinstance(error, StoreError) else 500, "error.failed", str(error))
 
@@ -100,15 +101,15 @@ def _http(request: Request, error: Exception) -> Response:
     )
 
 
-def _problem(request: Request, status: int, key: str, detail: str = "") -> Response:
-    """An error as a page, or as JSON for a program."""
-    if request.url.path.startswith(API):
-        return JSONResponse({"detail": detail or key}, status)
+def _problem(request: Request, status: int, key: str, why: str | Refused = "") -> Response:
+    """An error as a page; the API answers its own."""
     service: Service = request.app.state.service
     try:
         visitor = find(request, service)
     except StoreError:
         visitor = None
+    said = visitor.words if visitor is not None else words(request.cookies.get("bahasa", ""))
+    detail = refusal(said, why) if isinstance(why, Refused) else why
     return render(
         request, service, "error.html", visitor, status, push="false", key=key, detail=detail, code=status
     )

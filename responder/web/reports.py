@@ -61,6 +61,8 @@ def page(
         periods=PERIODS,
         mailboxes=tuple(service.settings.mailboxes),
         kinds=[(kind, visitor.words(key)) for kind, (key, _) in COLOURS.items()],
+        rows=_rows(formats, made),
+        daily=len(made.days) <= DAILY,
         mails_chart=_mails(visitor.words, formats, made),
         answered_chart=_answered(visitor.words, formats, made),
         bounds={one.slug: _bound(visitor, one) for one in made.topics},
@@ -102,6 +104,21 @@ def _answered(words: Words, formats: Formats, made: Report) -> Markup:
     ]
     labels = [formats.day(bucket[0].day) for bucket in buckets]
     return charts.columns(words("report.answered_chart"), labels, series)
+
+
+def _rows(formats: Formats, made: Report) -> list[tuple[str, list[int]]]:
+    """(day or first day of the week, mails, conversations and who answered) for the table of the charts."""
+    return [
+        (
+            formats.day(bucket[0].day),
+            [
+                sum(day.mails for day in bucket),
+                sum(day.conversations for day in bucket),
+                *(sum(day.answered[kind] for day in bucket) for kind in COLOURS),
+            ],
+        )
+        for bucket in _buckets(made.days)
+    ]
 
 
 def _buckets(days: Sequence[Day]) -> list[Sequence[Day]]:

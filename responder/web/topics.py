@@ -31,7 +31,8 @@ from responder.web.wording import Words
 router = APIRouter()
 
 HISTORY = timedelta(days=365)
-SHOWN = 60  # newest mails of a topic
+DRAWN = 60  # newest mails of a topic
+LISTED = 25  # of them in the table
 
 _DECISIONS = {"": "topic.undecided", "by_hand": "report.by_hand"}
 """Decisions that are no action of the event log."""
@@ -153,9 +154,9 @@ def _page(
 ) -> Response:
     office, found = _topic(service, mailbox, slug)
     now = service.clock()
+    standing = service.figures.standing(office, slug)
     with service.database.read() as connection:
-        standing = autonomy.standing(connection, mailbox, slug, service.settings.policy, now)
-        rows = evidence.history(connection, mailbox, slug, now - HISTORY, SHOWN)
+        rows = evidence.history(connection, mailbox, slug, now - HISTORY, DRAWN)
         context = nav.context(connection, service, at, 0)
     # Of an open blind audit nobody may see what was predicted.
     history = [one for one in rows if one.decision or not one.blind]
@@ -173,6 +174,7 @@ def _page(
         text=office.renderer.preview(found, office.text, _today(service)).text,
         problems=found.problems(_today(service)),
         history=history,
+        listed=LISTED,
         decisions={one.decision: decided(visitor.words, one.decision) for one in history},
         chart=_confidences(visitor.words, Formats(service, visitor.words), history, now),
         legend=charts.legend(

@@ -16,6 +16,7 @@ from responder.errors import Refused, ResponderError, StoreError
 from responder.web.api import deciding, people, presence, reading, reporting, running, topics
 from responder.web.api.problems import MEDIA_TYPE, ApiProblem, Code, FieldError, Problem, described
 from responder.web.service import Service
+from responder.web.wording import refusal, words
 
 log = structlog.get_logger("responder.web.api")
 
@@ -42,9 +43,11 @@ def create_api(service: Service) -> FastAPI:
     return api
 
 
-def _problem(_: Request, error: Exception) -> Response:
+def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiProblem)
     body = error.problem.model_dump(mode="json")
+    if error.refused is not None:
+        body["detail"] = refusal(words(getattr(request.state, "language", "")), error.refused)
     return JSONResponse(body, error.problem.status, error.headers, MEDIA_TYPE)
 
 
@@ -58,7 +61,7 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, Refused):
-        return _problem(request, ApiProblem(409, Code.REFUSED, str(error)))
+        return _problem(request, ApiProblem(409, Code.REFUSED, error))
     log.error("request failed", path=request.url.path, error=str(error))
     if isinstance(error, StoreError):
         return _problem(request, ApiProblem(503, Code.UNAVAILABLE, str(error)))

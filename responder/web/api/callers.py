@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from responder.tickets import accounts, api_tokens
@@ -29,12 +29,13 @@ class Caller:
     name: str  # the actor of every event
     full_name: str
     role: Role
+    language: str  # that it is told in why it was refused
     program: str  # the token's name
     expires_at: datetime
 
 
 def _with(role: Role) -> Callable[..., Caller]:
-    def caller(service: UsesService, given: _Given) -> Caller:
+    def caller(request: Request, service: UsesService, given: _Given) -> Caller:
         found = _find(service, given.credentials if given is not None else "")
         if found is None:
             raise ApiProblem(401, Code.UNAUTHENTICATED, headers={"www-authenticate": "Bearer"})
@@ -42,6 +43,7 @@ def _with(role: Role) -> Callable[..., Caller]:
             raise ApiProblem(
                 403, Code.FORBIDDEN, f"{role.value} is needed, the account is {found.role.value}"
             )
+        request.state.language = found.language
         return found
 
     return caller
@@ -58,7 +60,7 @@ def _find(service: Service, token: str) -> Caller | None:
     if row.last_used_at is None or now - row.last_used_at >= api_tokens.USED_EVERY:
         with service.database.begin() as connection:
             api_tokens.used(connection, row.id, now)
-    return Caller(row.user_id, row.name, row.full_name, row.role, row.program, row.expires_at)
+    return Caller(row.user_id, row.name, row.full_name, row.role, row.language, row.program, row.expires_at)
 
 
 Officer = Annotated[Caller, Depends(_with(Role.OFFICER))]

@@ -21,6 +21,7 @@ from responder.web.api.problems import ApiProblem, Code, Version, conflict, desc
 from responder.web.api.reading import existing, not_blind
 from responder.web.api.shapes import BatchDone, BlindDone, Done, NoteDone
 from responder.web.service import Service, UsesService
+from responder.web.wording import refusal, words
 
 router = APIRouter(tags=["deciding"])
 
@@ -61,7 +62,7 @@ def undo(service: UsesService, caller: Officer, ticket_id: TicketId, wish: given
             try:
                 approval.undo(connection, wish.reply, caller.name, service.clock())
             except Refused as error:
-                raise conflict(Code.TOO_LATE, str(error)) from error
+                raise conflict(Code.TOO_LATE, error) from error
         return _done(connection, ticket_id, wish.reply, repeated=repeated)
 
 
@@ -175,7 +176,8 @@ def approve_batch(service: UsesService, caller: Officer, wish: given.Batch) -> B
             service.clock(),
             undo_seconds=service.settings.policy.undo_seconds,
         )
-    return BatchDone(approved=list(done.approved), refused=list(done.refused))
+    said = words(caller.language)
+    return BatchDone(approved=list(done.approved), refused=[refusal(said, one) for one in done.refused])
 
 
 def _done(
@@ -211,23 +213,23 @@ def _why_not(
     shown = _reply(connection, ticket_id, reply_id)
     current = lifecycle.current_draft(connection, ticket_id)
     if current is None:
-        return conflict(Code.DECIDED, str(error))
+        return conflict(Code.DECIDED, error)
     if (current.id, current.sha256) != (reply_id, sha256):
-        return conflict(Code.STALE, str(error), shown=_version(shown), current=_version(current))
+        return conflict(Code.STALE, error, shown=_version(shown), current=_version(current))
     if lifecycle.latest_message_id(connection, ticket_id) != current.message_id:
-        return conflict(Code.NEWER_MAIL, str(error))
+        return conflict(Code.NEWER_MAIL, error)
     if unconfirmed_markers(current.text):
-        return conflict(Code.UNCONFIRMED, str(error))
-    return conflict(Code.REFUSED, str(error))
+        return conflict(Code.UNCONFIRMED, error)
+    return conflict(Code.REFUSED, error)
 
 
 def _why_not_written(connection: Connection, ticket_id: int, wish: given.Draft, error: Refused) -> ApiProblem:
     current = lifecycle.current_draft(connection, ticket_id)
     if current is not None and current.id != wish.based_on:
-        return conflict(Code.STALE, str(error), current=_version(current))
+        return conflict(Code.STALE, error, current=_version(current))
     if unconfirmed_markers(wish.text):
-        return conflict(Code.UNCONFIRMED, str(error))
-    return conflict(Code.REFUSED, str(error))
+        return conflict(Code.UNCONFIRMED, error)
+    return conflict(Code.REFUSED, error)
 
 
 def _version(row: Row[Any]) -> Version:

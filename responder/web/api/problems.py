@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from responder.errors import Refused
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -88,18 +90,19 @@ class ApiProblem(Exception):  # noqa: N818 - an answer of the API, not a failure
         self,
         status: int,
         code: Code,
-        detail: str = "",
+        detail: str | Refused = "",
         *,
         headers: Mapping[str, str] | None = None,
         **more: Any,
     ) -> None:
-        super().__init__(detail)
+        super().__init__(str(detail))
+        self.refused = detail if isinstance(detail, Refused) else None  # told in the caller's language
         self.headers = dict(headers or {})
         self.problem = Problem(
             type=f"tag:lpse-responder,2026:{code.value}",
             title=_TITLES[code],
             status=status,
-            detail=detail,
+            detail=str(detail),
             code=code,
             **more,
         )
@@ -109,7 +112,7 @@ def not_found(what: str) -> ApiProblem:
     return ApiProblem(404, Code.NOT_FOUND, f"there is no {what}")
 
 
-def conflict(code: Code, detail: str, **more: Any) -> ApiProblem:
+def conflict(code: Code, detail: str | Refused, **more: Any) -> ApiProblem:
     return ApiProblem(409, code, detail, **more)
 
 

@@ -66,7 +66,7 @@ def page(
         try:
             found = queues.page(connection, queue, filters, service.day_start(), after, limit)
         except Refused as error:
-            raise ApiProblem(404, Code.NOT_FOUND, str(error)) from error
+            raise ApiProblem(404, Code.NOT_FOUND, error) from error
     return shapes.Page(rows=[shapes.Row.of(line) for line in found.rows], next=found.next)
 
 

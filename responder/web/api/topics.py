@@ -123,12 +123,12 @@ def listed(
 
 @router.get("/topics/{mailbox}/{slug}", responses=described(404))
 def topic(service: UsesService, caller: Officer, mailbox: Mailbox, slug: Slug) -> TopicView:
-    """One topic as vendors get it, with its open facts and its evidence as it is at the moment."""
+    """One topic as vendors get it, with its open facts and its evidence."""
     office, found = _topic(service, mailbox, slug)
     today = service.clock().astimezone(service.settings.service.zone).date()
     preview = office.renderer.preview(found, office.text, today)
     return TopicView(
-        **_line(service, found, _standing(service, mailbox, slug)).model_dump(),
+        **_line(service, found, service.figures.standing(office, slug)).model_dump(),
         owner=found.owner,
         source=found.source,
         valid_from=found.valid_from,
@@ -158,7 +158,7 @@ def set_level(
     service: UsesService, caller: Senior, mailbox: Mailbox, slug: Slug, wish: given.Level
 ) -> TopicLine:
     """Let a topic answer by itself, or take it back to review. 409 `not_earned` while its evidence does not hold."""
-    _, found = _topic(service, mailbox, slug)
+    office, found = _topic(service, mailbox, slug)
     policy, now = service.settings.policy, service.clock()
     try:
         with service.database.begin() as connection:
@@ -166,9 +166,9 @@ def set_level(
             if before.level != wish.level:
                 autonomy.set_level(connection, mailbox, slug, wish.level, policy, caller.name, now)
     except Refused as error:
-        raise conflict(Code.NOT_EARNED, str(error)) from error
+        raise conflict(Code.NOT_EARNED, error) from error
     service.figures.forget()
-    return _line(service, found, _standing(service, mailbox, slug))
+    return _line(service, found, service.figures.standing(office, slug))
 
 
 @router.post("/topics/{mailbox}/{slug}/facts/{key}", responses=described(403, 404))
@@ -196,11 +196,6 @@ def _topic(service: Service, mailbox: str, slug: str) -> tuple[Office, Topic]:
     if office is None or slug not in office.topics:
         raise not_found(f"topic {slug!r} of mailbox {mailbox!r}")
     return office, office.topics[slug]
-
-
-def _standing(service: Service, mailbox: str, slug: str) -> Standing:
-    with service.database.read() as connection:
-        return autonomy.standing(connection, mailbox, slug, service.settings.policy, service.clock())
 
 
 def _line(service: Service, topic: Topic, standing: Standing) -> TopicLine:

@@ -17,7 +17,8 @@ from responder.upkeep.reports import Report
 T = TypeVar("T")
 
 FRESH = timedelta(minutes=2)
-"""A report of 90 days reads thousands of rows; within two minutes it hardly changes."""
+"""How long a figure is kept; a report of many days at least a tenth of a minute for each: it reads thousands of rows
+(a year of a big office takes seconds), and changes as much more slowly."""
 
 KEPT = 512  # figures; each mailbox has four periods and a few dozen topics
 
@@ -39,7 +40,7 @@ class Figures:
             with self._database.read() as connection:
                 return reports.make(connection, self._settings.service, now, days, mailbox)
 
-        return self._fresh(("report", days, mailbox), make)
+        return self._fresh(("report", days, mailbox), make, max(FRESH, timedelta(minutes=days / 10)))
 
     def standings(self, office: Office) -> list[Standing]:
         """How each topic of an office stands. Raises StoreError."""
@@ -58,11 +59,13 @@ class Figures:
         """Somebody changed what the figures say."""
         self._kept.clear()
 
-    def _fresh(self, key: Hashable, make: Callable[[datetime], T]) -> tuple[datetime, T]:
+    def _fresh(
+        self, key: Hashable, make: Callable[[datetime], T], fresh: timedelta = FRESH
+    ) -> tuple[datetime, T]:
         with self._locks.setdefault(key, threading.Lock()):
             now = self._clock()
             made = self._kept.get(key)
-            if made is None or not made[0] <= now < made[0] + FRESH:
+            if made is None or not made[0] <= now < made[0] + fresh:
                 if len(self._kept) >= KEPT:
                     self._kept.clear()
                 made = self._kept[key] = now, make(now)

@@ -75,7 +75,7 @@ class Report(Shape):
 
 @router.get("/reports", responses=described(404))
 def report(service: UsesService, caller: Officer, days: Days = 30, mailbox: Mailbox = "") -> Report:
-    """Mails, who answered them and how fast, how right each topic is, what waits; up to two minutes old."""
+    """Mails, who answered them and how fast, how right each topic is, what waits, as of `made_at`."""
     made_at, made = _made(service, days, mailbox)
     parts = {name: getattr(made, name) for name in Report.model_fields if name != "made_at"}
     return Report.model_validate({**parts, "made_at": made_at})

@@ -130,3 +130,27 @@ def test_any_header_can_be_judged(pieces: list[str], authserv_id: str) -> None:
     """Rule 15: what cannot be read is no verdict, never an error."""
     assert outcome("".join(pieces), authserv_id=authserv_id, domain="lain.example") is not Outcome.PASS
     outcome(f"{OURS}; " + "".join(pieces))
+
+
+RESULT = st.tuples(
+    st.sampled_from(["dkim", "spf", "dmarc", "arc", "compauth"]),
+    st.sampled_from(["pass", "fail", "none", "permerror", "neutral"]),
+    st.sampled_from(["header.d", "header.from", "header.i", "smtp.mailfrom"]),
+    st.sampled_from(["pt.co.id", "@pt.co.id", "mail.pt.co.id", "lain.id", "co.id"]),
+    st.sampled_from(["", " (a comment (within) another)", "\t"]),
+)
+
+
+@given(st.lists(RESULT, min_size=1, max_size=5))
+def test_a_plain_header_means_the_same_as_with_a_quoted_reason(
+    results: list[tuple[str, str, str, str, str]],
+) -> None:
+    """A quoted reason makes the library read the header, without one ours does: they agree."""
+
+    def header(reason: str) -> str:
+        return f"{OURS}; " + "; ".join(
+            f"{method}={result}{reason}{comment} {name}={value}"
+            for method, result, name, value, comment in results
+        )
+
+    assert judge([header("")], OURS, "pt.co.id") == judge([header(' reason="ya"')], OURS, "pt.co.id")

@@ -25,7 +25,7 @@ from responder.replies import approval
 from responder.replies.render import unconfirmed_markers
 from responder.tickets import audit, lifecycle, takeover
 from responder.tickets.models import Message
-from responder.tickets.status import ReplyKind, ReplyStatus, TicketStatus
+from responder.tickets.status import Disposition, ReplyKind, ReplyStatus, TicketStatus
 from responder.tickets.takeover import ACTOR
 
 _LEFT_OR_LEAVING = frozenset(
@@ -283,7 +283,11 @@ def _place(connection: Connection, office: Office, head: Head) -> _Place | None:
     ticket = lifecycle.ticket(connection, number) if number is not None else None
     if ticket is None or ticket.mailbox != office.name:
         return None
-    of_people = [one.id for one in lifecycle.messages(connection, ticket.id) if one.kind == "person"]
+    of_people = [
+        one.id
+        for one in lifecycle.messages(connection, ticket.id)
+        if one.kind == "person" and one.disposition is Disposition.TICKETED
+    ]
     # With several mails nobody can tell which of them was on the screen.
     return _Place(ticket.id, of_people[0], None) if len(of_people) == 1 else None
 

@@ -15,6 +15,8 @@ from responder.replies.render import unconfirmed_markers
 from responder.tickets import audit, lifecycle
 from responder.tickets.status import ReplyKind, ReplyStatus, TicketStatus
 
+_LEAVING = frozenset({ReplyStatus.APPROVED, ReplyStatus.SENDING})
+
 
 def approve(
     connection: Connection,
@@ -28,12 +30,14 @@ def approve(
 ) -> datetime:
     """Allow exactly the bytes with `sha256` to leave; return when they will at the earliest.
 
-    Raises Refused when the draft is stale (a newer mail or draft), already decided, or holds an unconfirmed fact.
+    Raises Refused when the draft is stale (a newer mail or draft), already decided, or holds an unconfirmed fact, and
+    while another answer to the same mail is on its way.
     """
     row = _waiting(connection, reply_id)
     if row.sha256 != sha256:
         raise Refused(f"draft of ticket {row.ticket_id} has changed since it was shown; look at it again")
     _refuse_if_stale(connection, row)
+    _refuse_a_second_answer(connection, row)
     if markers := unconfirmed_markers(row.text):
         raise Refused(
             f"ticket {row.ticket_id}: the draft still says {markers[0]}; edit it out, "
@@ -140,6 +144,19 @@ def send_again(connection: Connection, reply_id: int, actor: str, now: datetime)
     raise Refused(
         f"reply {reply_id} is {row.status.value}; only an uncertain or failed one can be sent again"
     )
+
+
+def _refuse_a_second_answer(connection: Connection, row: Row[Any]) -> None:
+    """Somebody drafted anew while a colleague approved: the vendor gets one answer."""
+    answers = (
+        one for one in lifecycle.replies(connection, row.ticket_id) if one.message_id == row.message_id
+    )
+    for one in answers:
+        if one.id != row.id and one.status in _LEAVING and one.kind is not ReplyKind.ACKNOWLEDGEMENT:
+            raise Refused(
+                f"ticket {row.ticket_id}: another answer to the same mail is on its way (approved by "
+                f"{one.decided_by or '-'}); take that one back first"
+            )
 
 
 def _waiting(connection: Connection, reply_id: int) -> Row[Any]:

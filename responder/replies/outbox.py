@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -226,7 +227,8 @@ class Outbox:
                 except Exception as error:  # noqa: BLE001 - raised again when the others' outcomes are known
                     unforeseen.append(error)
             if left:
-                self._settle(clock(), tally)
+                with suppress(StoreError):  # kept, and written when the others' outcomes are known too
+                    self._settle(clock(), tally)
         if unforeseen:
             self._unwritten += [Outcome(row, None) for row, _ in untried]
             raise unforeseen[0]

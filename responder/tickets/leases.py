@@ -7,6 +7,7 @@ where all processes share one machine, it is a row that names the process; it al
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ REWRITE_SECONDS = 30.0
 
 _HOLDER = select(Lease.node).where(Lease.mailbox == bindparam("mailbox"))
 
+_held: set[tuple[str, str, str]] = set()  # (URL, mailbox, node) of the rows that threads of this process hold
+_held_lock = threading.Lock()
+
 Renew = Callable[[], None]
 """Proves that the lease is still held. Raises StoreError when it is lost: the round must end without another step."""
 
@@ -41,12 +45,36 @@ def lease(
 ) -> Iterator[Renew | None]:
     """Hold `mailbox` for the block; yields None when another living node holds it."""
     holding = (
-        _row_lease(database, mailbox, node, clock, is_dead)
+        _row_lease_of_one_thread(database, mailbox, node, clock, is_dead)
         if database.is_sqlite
         else _lock(database, mailbox)
     )
     with holding as renew:
         yield renew
+
+
+@contextmanager
+def _row_lease_of_one_thread(
+    database: Database,
+    mailbox: str,
+    node: str,
+    clock: Callable[[], datetime],
+    is_dead: Callable[[str], bool],
+) -> Iterator[Renew | None]:
+    """The row names the process; which of its threads holds it is known here."""
+    key = (database.url, mailbox, node)
+    with _held_lock:
+        free = key not in _held
+        _held.add(key)
+    if not free:
+        yield None
+        return
+    try:
+        with _row_lease(database, mailbox, node, clock, is_dead) as renew:
+            yield renew
+    finally:
+        with _held_lock:
+            _held.discard(key)
 
 
 @contextmanager

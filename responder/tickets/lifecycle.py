@@ -11,7 +11,14 @@ from sqlalchemy import Connection, Row, bindparam, exists, func, insert, or_, se
 from responder.tickets.database import table_of
 from responder.tickets.ledger import LONGEST_WAIT
 from responder.tickets.models import Message, Participant, Reply, StaffVerdict, Ticket
-from responder.tickets.status import DraftCopy, Filing, ReplyKind, ReplyStatus, TicketStatus
+from responder.tickets.status import (
+    Disposition,
+    DraftCopy,
+    Filing,
+    ReplyKind,
+    ReplyStatus,
+    TicketStatus,
+)
 
 # Statements of the hot path are made once: building one anew costs several times its execution.
 _TICKETS, _REPLIES = table_of(Ticket), table_of(Reply)
@@ -67,8 +74,11 @@ _COPIES = (
     .limit(bindparam("limit"))
 )
 _PREDICTED = insert(table_of(StaffVerdict))
+# The same mail seen again (rule 50) says nothing that its first copy does not.
 _LATEST = select(func.max(Message.id)).where(
-    Message.ticket_id == bindparam("ticket"), Message.kind == "person"
+    Message.ticket_id == bindparam("ticket"),
+    Message.kind == "person",
+    Message.disposition == Disposition.TICKETED,
 )
 
 

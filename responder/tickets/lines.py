@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from responder.tickets.models import Message, Reply, StaffVerdict, Ticket
-from responder.tickets.status import ReplyKind
+from responder.tickets.status import Disposition, ReplyKind
 
 SNIPPET = 160
 """Characters of the newest mail that a list shows."""
@@ -97,7 +97,11 @@ def _newest_mails(connection: Connection, ticket_ids: Sequence[int]) -> dict[int
     """The newest mail of a person in each ticket."""
     newest = (
         select(func.max(Message.id))
-        .where(Message.ticket_id.in_(ticket_ids), Message.kind == "person")
+        .where(
+            Message.ticket_id.in_(ticket_ids),
+            Message.kind == "person",
+            Message.disposition == Disposition.TICKETED,
+        )
         .group_by(Message.ticket_id)
     )
     rows = connection.execute(

@@ -77,7 +77,8 @@ def read(connection: Connection, ticket_id: int, user_id: int, now: datetime) ->
     if ticket is None:
         return None
     mails = _mails(connection, ticket_id)
-    newest = next((one for one in mails if one.kind == "person"), None)
+    newest_id = lifecycle.latest_message_id(connection, ticket_id)
+    newest = next((one for one in mails if one.id == newest_id), None)
     verdict = _verdict(connection, newest.id) if newest is not None else None
     key = addresses.mailbox_key(ticket.vendor_address)
     return Desk(

@@ -140,3 +140,22 @@ def test_verdicts_are_kept_beside_what_was_predicted(office: Installation) -> No
     assert actions == ["received", "approval", "approved"]
     received = shown["events"][0]["detail"]
     assert received["topics"] == ["lupa-password"] and received["model"] and received["content"]
+
+
+def test_a_mail_that_staff_moved_out_of_the_inbox_and_back_does_not_stop_its_draft(
+    office: Installation,
+) -> None:
+    """Rule 50."""
+    one_draft(office)
+    with signed_in(office.backend.imap()) as client:
+        client.select_folder("INBOX")
+        uid = client.search("ALL")[-1]
+        raw = client.fetch([uid], ["BODY.PEEK[]", "INTERNALDATE"])[uid]
+        client.delete_messages([uid])
+        client.expunge()
+        client.append("INBOX", raw[b"BODY[]"], (), raw[b"INTERNALDATE"])
+    office.poll()
+    assert [ticket["status"] for ticket in office.tickets()] == ["needs_approval"]
+    office.run("approve", "1", "--yes")
+    assert office.poll()["sent"] == 1
+    assert len(office.replies_to()) == 1

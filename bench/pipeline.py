@@ -211,7 +211,7 @@ def idle(bench: Bench) -> None:
         once = [office.poll() for _ in range(REPEATS)]
         assert not taken.taken()
         with daemon(office) as process:
-            time.sleep(5)
+            _settled(process.pid)
             used = cpu_of(process.pid)
             time.sleep(IDLE_SECONDS)
             used = cpu_of(process.pid) - used
@@ -228,8 +228,8 @@ def idle(bench: Bench) -> None:
 
 def latency(bench: Bench) -> None:
     """From a new mail in the inbox to its draft, with the daemon."""
-    with bench.office() as (office, _, __), daemon(office):
-        time.sleep(5)
+    with bench.office() as (office, _, __), daemon(office) as process:
+        _settled(process.pid)
         database = office.database()
         took = []
         for number in range(REPEATS):
@@ -318,6 +318,18 @@ def daemon(office: BenchOffice) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.terminate()
         process.wait(60)
+
+
+def _settled(pid: int) -> None:
+    """Wait until a daemon has started: until it uses less than a tenth of a core for two seconds."""
+
+    def quiet() -> bool:
+        used = cpu_of(pid)
+        time.sleep(2)
+        return cpu_of(pid) - used < 0.2
+
+    time.sleep(2)
+    wait_until(quiet, "a daemon at rest")
 
 
 def _cpu_share(bench: Bench, seconds: float) -> str:

@@ -3,6 +3,10 @@
 Every error carries the exit code that the command line ends with when nothing handles it.
 """
 
+from __future__ import annotations
+
+from responder.refusal import Refusal
+
 
 class ResponderError(Exception):
     """Base of everything this project raises on purpose."""
@@ -53,6 +57,15 @@ class ModelError(ResponderError):
 
 
 class Refused(ResponderError):  # noqa: N818 - the operation was understood and refused
-    """An operation that the rules forbid: a stale approval, an unconfirmed fact, a ticket in another state."""
+    """An operation that the rules forbid: a stale approval, an unconfirmed fact, a ticket in another state.
+
+    What staff meet on pages and in the API is raised as a `Refusal` with the facts of its places, so that it can be
+    told in their language; what only the terminal shows is raised as a sentence.
+    """
 
     exit_code = 7
+
+    def __init__(self, why: Refusal | str, /, **facts: object) -> None:
+        super().__init__(why if isinstance(why, str) else why.value.format(**facts))
+        self.refusal = None if isinstance(why, str) else why
+        self.facts = facts

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from responder.errors import Refused
 from responder.pipeline import editing
 from responder.pipeline.office import Office
+from responder.refusal import Refusal
 from responder.replies import approval
 from responder.tickets import audit, ledger, lifecycle, switches
 from responder.tickets.models import StaffVerdict, Ticket
@@ -46,16 +47,16 @@ class Batch:
     """What became of each draft of a batch."""
 
     approved: tuple[int, ...]  # tickets
-    refused: tuple[str, ...]  # why, in the words of `approval.approve`
+    refused: tuple[Refused, ...]  # what `approval.approve` raised
 
 
 def note(connection: Connection, ticket_id: int, text: str, actor: str, now: datetime) -> int:
     """Write a remark that vendors never see; return its id. Raises Refused for an empty one or no such ticket."""
     text = text.strip()
     if not text:
-        raise Refused(f"ticket {ticket_id}: the note is empty")
+        raise Refused(Refusal.EMPTY_NOTE, ticket=ticket_id)
     if len(text) > LONGEST_NOTE:
-        raise Refused(f"ticket {ticket_id}: a note has at most {LONGEST_NOTE} characters")
+        raise Refused(Refusal.LONG_NOTE, ticket=ticket_id, most=LONGEST_NOTE)
     _ticket(connection, ticket_id)
     note_id = connection.execute(
         insert(Note).values(ticket_id=ticket_id, at=now, by=actor, text=text).returning(Note.id)
@@ -68,7 +69,7 @@ def flag_senior(connection: Connection, ticket_id: int, actor: str, now: datetim
     """Ask a senior to look; `reason` becomes a note. Raises Refused when one is asked already."""
     _ticket(connection, ticket_id)
     if not _set_senior(connection, ticket_id, True):
-        raise Refused(f"ticket {ticket_id} already waits for a senior")
+        raise Refused(Refusal.SENIOR_ASKED, ticket=ticket_id)
     if reason.strip():
         note(connection, ticket_id, reason, actor, now)
     _record(connection, ticket_id, actor, "flagged_senior", {}, now)
@@ -77,7 +78,7 @@ def flag_senior(connection: Connection, ticket_id: int, actor: str, now: datetim
 def unflag_senior(connection: Connection, ticket_id: int, actor: str, now: datetime) -> None:
     """A senior has looked. Raises Refused when none was asked."""
     if not _set_senior(connection, ticket_id, False):
-        raise Refused(f"ticket {ticket_id} does not wait for a senior")
+        raise Refused(Refusal.SENIOR_NOT_ASKED, ticket=ticket_id)
     _record(connection, ticket_id, actor, "unflagged_senior", {}, now)
 
 
@@ -96,10 +97,10 @@ def hand_in(
     stands there meanwhile, so that nobody's words are lost under somebody else's.
     """
     if len(text) > LONGEST_TEXT:
-        raise Refused(f"ticket {ticket_id}: the text has more than {LONGEST_TEXT} characters")
+        raise Refused(Refusal.LONG_TEXT, ticket=ticket_id, most=LONGEST_TEXT)
     current = lifecycle.current_draft(connection, ticket_id)
     if (current.id if current is not None else None) != based_on:
-        raise Refused(f"ticket {ticket_id}: the draft has changed since the editing began")
+        raise Refused(Refusal.MOVED, ticket=ticket_id)
     return editing.edit(connection, office, ticket_id, text, actor, now)
 
 
@@ -140,15 +141,15 @@ def approve_batch(
     Raises Refused when one of them answers anything but `topic`, is a blind audit's, or there are more than BATCH.
     """
     if len(shown) > BATCH:
-        raise Refused(f"at most {BATCH} drafts are approved at once")
+        raise Refused(Refusal.LARGE_BATCH, most=BATCH)
     rows = {one.reply_id: lifecycle.reply(connection, one.reply_id) for one in shown}
     for row in rows.values():
         if row is not None and list(row.topics) != [topic]:
-            raise Refused(f"ticket {row.ticket_id}: its draft does not answer {topic!r} alone")
+            raise Refused(Refusal.OTHER_TOPIC, ticket=row.ticket_id, topic=topic)
         if row is not None and blind(connection, row.ticket_id) is not None:
-            raise Refused(f"ticket {row.ticket_id} is a blind audit; decide about it singly")
+            raise Refused(Refusal.BLIND_IN_BATCH, ticket=row.ticket_id)
     approved: list[int] = []
-    refused: list[str] = []
+    refused: list[Refused] = []
     for one in shown:
         row = rows[one.reply_id]
         try:
@@ -163,7 +164,7 @@ def approve_batch(
                     manner="batch",
                 )
         except Refused as error:
-            refused.append(str(error))
+            refused.append(error)
         else:
             assert row is not None
             approved.append(row.ticket_id)
@@ -193,10 +194,10 @@ def choose_blind(
     """
     verdict = blind(connection, ticket_id)
     if verdict is None:
-        raise Refused(f"ticket {ticket_id}: the topic is already chosen")
+        raise Refused(Refusal.TOPIC_CHOSEN, ticket=ticket_id)
     chosen = list(dict.fromkeys(topics))
     if unknown := [slug for slug in chosen if slug not in office.topics]:
-        raise Refused(f"there is no topic {unknown[0]!r}")
+        raise Refused(Refusal.NO_TOPIC, topic=unknown[0], known=", ".join(office.topics))
     same = sorted(chosen) == sorted(verdict.topics)
     decision = "approved" if same and chosen else "retopiced" if chosen else "by_hand"
     lifecycle.decide_verdict(
@@ -282,21 +283,21 @@ def others(connection: Connection, ticket_id: int, user_id: int, now: datetime) 
 def retry_quarantined(connection: Connection, message_id: int, actor: str, now: datetime) -> None:
     """Put a message of the quarantine back to work. Raises Refused when it is not there."""
     if not ledger.retry_quarantined(connection, message_id):
-        raise Refused(f"message {message_id} is not in quarantine")
+        raise Refused(Refusal.NOT_IN_QUARANTINE, message=message_id)
     _record(connection, audit.INSTALLATION, actor, "quarantine_retried", {"message": message_id}, now)
 
 
 def close_quarantined(connection: Connection, message_id: int, actor: str, now: datetime) -> None:
     """Set a message of the quarantine aside: nobody needs to look at it. Raises Refused when it is not there."""
     if not ledger.close_quarantined(connection, message_id, f"set aside by {actor}"):
-        raise Refused(f"message {message_id} is not in quarantine")
+        raise Refused(Refusal.NOT_IN_QUARANTINE, message=message_id)
     _record(connection, audit.INSTALLATION, actor, ledger.QUARANTINE_CLOSED, {"message": message_id}, now)
 
 
 def _ticket(connection: Connection, ticket_id: int) -> Row[Any]:
     row = lifecycle.ticket(connection, ticket_id)
     if row is None:
-        raise Refused(f"there is no ticket {ticket_id}")
+        raise Refused(Refusal.NO_TICKET, ticket=ticket_id)
     return row
 
 

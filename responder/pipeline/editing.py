@@ -13,6 +13,7 @@ from responder.mail import compose, tokens
 from responder.mail.enclosures import Enclosure, enclosures
 from responder.mail.message import Address
 from responder.pipeline.office import Office
+from responder.refusal import Refusal
 from responder.replies.freeze import Origin, Wording, freeze
 from responder.replies.render import VendorContext, html_from_text, link_hosts
 from responder.tickets import audit, lifecycle
@@ -39,7 +40,7 @@ def edit(
     Raises Refused when the ticket does not exist, is closed, or the text is empty.
     """
     if not text.strip():
-        raise Refused(f"ticket {ticket_id}: the text is empty")
+        raise Refused(Refusal.EMPTY_TEXT, ticket=ticket_id)
     ticket, message = _ticket_and_newest_mail(connection, ticket_id)
     draft = over if over is not None else lifecycle.current_draft(connection, ticket_id)
     if draft is not None and draft.message_id == message.id:
@@ -61,9 +62,9 @@ def retopic(
 ) -> int:
     """Draft again with other topics; return the new reply's id. Raises Refused for an unknown topic or ticket."""
     if unknown := [slug for slug in topics if slug not in office.topics]:
-        raise Refused(f"there is no topic {unknown[0]!r}; topics are: {', '.join(office.topics)}")
+        raise Refused(Refusal.NO_TOPIC, topic=unknown[0], known=", ".join(office.topics))
     if not topics:
-        raise Refused("name at least one topic")
+        raise Refused(Refusal.NAME_A_TOPIC)
     ticket, message = _ticket_and_newest_mail(connection, ticket_id)
     chosen = [office.topics[slug] for slug in dict.fromkeys(topics)]
     tag = tokens.subject_tag(office.key, ticket_id)
@@ -95,15 +96,15 @@ def retopic(
 def _ticket_and_newest_mail(connection: Connection, ticket_id: int) -> tuple[Row[Any], Row[Any]]:
     ticket = lifecycle.ticket(connection, ticket_id)
     if ticket is None:
-        raise Refused(f"there is no ticket {ticket_id}")
+        raise Refused(Refusal.NO_TICKET, ticket=ticket_id)
     if ticket.status is TicketStatus.CLOSED:
-        raise Refused(f"ticket {ticket_id} is closed")
+        raise Refused(Refusal.CLOSED, ticket=ticket_id)
     newest = lifecycle.latest_message_id(connection, ticket_id)
     message = connection.execute(select(Message.__table__).where(Message.id == newest)).first()
     if message is None:
-        raise Refused(f"ticket {ticket_id} has no mail to answer")
+        raise Refused(Refusal.NO_MAIL, ticket=ticket_id)
     if not message.reply_address:
-        raise Refused(f"ticket {ticket_id}: the mail has no address that a reply could go to")
+        raise Refused(Refusal.NO_ADDRESS, ticket=ticket_id)
     return ticket, message
 
 

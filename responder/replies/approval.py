@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from responder.errors import Refused
+from responder.refusal import Refusal
 from responder.replies.render import unconfirmed_markers
 from responder.tickets import audit, lifecycle
 from responder.tickets.status import ReplyKind, ReplyStatus, TicketStatus
@@ -35,17 +36,14 @@ def approve(
     """
     row = _waiting(connection, reply_id)
     if row.sha256 != sha256:
-        raise Refused(f"draft of ticket {row.ticket_id} has changed since it was shown; look at it again")
+        raise Refused(Refusal.CHANGED, ticket=row.ticket_id)
     _refuse_if_stale(connection, row)
     _refuse_a_second_answer(connection, row)
     if markers := unconfirmed_markers(row.text):
-        raise Refused(
-            f"ticket {row.ticket_id}: the draft still says {markers[0]}; edit it out, "
-            "or settle the fact with `responder content confirm`"
-        )
+        raise Refused(Refusal.UNCONFIRMED, ticket=row.ticket_id, marker=markers[0])
     not_before = now + timedelta(seconds=undo_seconds)
     if not lifecycle.approve(connection, reply_id, sha256, actor, now, not_before):
-        raise Refused(f"draft of ticket {row.ticket_id} was decided by somebody else in the meantime")
+        raise Refused(Refusal.DECIDED_MEANWHILE, ticket=row.ticket_id)
     lifecycle.unwant_copy(connection, reply_id)
     lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.ANSWERED, now, reason="")
     written = "edited" if row.version > 1 else "approved"
@@ -74,7 +72,7 @@ def reject(connection: Connection, ticket_id: int, actor: str, now: datetime, re
     """Discard the waiting draft; a person must answer. Raises Refused when there is none."""
     row = lifecycle.current_draft(connection, ticket_id)
     if row is None:
-        raise Refused(f"ticket {ticket_id} has no draft to reject")
+        raise Refused(Refusal.NOTHING_TO_REJECT, ticket=ticket_id)
     lifecycle.retire_drafts(connection, ticket_id, ReplyStatus.DISCARDED, reason or f"rejected by {actor}")
     lifecycle.set_ticket(
         connection, ticket_id, TicketStatus.NEEDS_STAFF, now, reason=reason or "Konsep ditolak petugas."
@@ -91,10 +89,10 @@ def close(connection: Connection, ticket_id: int, actor: str, now: datetime, rea
     """End a ticket without (further) answer. Raises Refused when an approved reply has not left yet."""
     row = lifecycle.ticket(connection, ticket_id)
     if row is None:
-        raise Refused(f"there is no ticket {ticket_id}")
+        raise Refused(Refusal.NO_TICKET, ticket=ticket_id)
     for reply in lifecycle.replies(connection, ticket_id):
         if reply.status in {ReplyStatus.APPROVED, ReplyStatus.SENDING, ReplyStatus.UNCERTAIN}:
-            raise Refused(f"ticket {ticket_id} has a reply in state {reply.status.value}; settle it first")
+            raise Refused(Refusal.UNSETTLED, ticket=ticket_id, state=reply.status)
     lifecycle.retire_drafts(connection, ticket_id, ReplyStatus.DISCARDED, f"ticket closed by {actor}")
     newest = lifecycle.latest_message_id(connection, ticket_id)
     if row.status is not TicketStatus.ANSWERED and newest is not None:
@@ -108,10 +106,10 @@ def close(connection: Connection, ticket_id: int, actor: str, now: datetime, rea
 def undo(connection: Connection, reply_id: int, actor: str, now: datetime) -> None:
     """Take an approved reply back to draft while it has not begun to leave. Raises Refused when it is too late."""
     row = lifecycle.reply(connection, reply_id)
-    if row is None or not lifecycle.withdraw(connection, reply_id):
-        raise Refused(
-            f"reply {reply_id} cannot be taken back: it is {row.status.value if row else 'unknown'}"
-        )
+    if row is None:
+        raise Refused(Refusal.NO_REPLY, reply=reply_id)
+    if not lifecycle.withdraw(connection, reply_id):
+        raise Refused(Refusal.TOO_LATE, reply=reply_id, state=row.status)
     lifecycle.copy_wanted_again(connection, reply_id)
     lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.NEEDS_APPROVAL, now)
     audit.record(connection, [audit.Entry(row.ticket_id, actor, "undone", {"reply": reply_id})], now)
@@ -121,9 +119,9 @@ def send_again(connection: Connection, reply_id: int, actor: str, now: datetime)
     """Queue the same bytes of an uncertain or failed reply once more, by a person's decision (rule 75)."""
     row = lifecycle.reply(connection, reply_id)
     if row is None:
-        raise Refused(f"there is no reply {reply_id}")
+        raise Refused(Refusal.NO_REPLY, reply=reply_id)
     if not row.data:
-        raise Refused(f"reply {reply_id}: its content was erased; there is nothing to send")
+        raise Refused(Refusal.ERASED, reply=reply_id)
     for frm in (ReplyStatus.UNCERTAIN, ReplyStatus.FAILED):
         if lifecycle.move_reply(
             connection,
@@ -141,9 +139,7 @@ def send_again(connection: Connection, reply_id: int, actor: str, now: datetime)
                 now,
             )
             return
-    raise Refused(
-        f"reply {reply_id} is {row.status.value}; only an uncertain or failed one can be sent again"
-    )
+    raise Refused(Refusal.NOT_AGAIN, reply=reply_id, state=row.status)
 
 
 def _refuse_a_second_answer(connection: Connection, row: Row[Any]) -> None:
@@ -162,17 +158,15 @@ def _refuse_a_second_answer(connection: Connection, row: Row[Any]) -> None:
 def _waiting(connection: Connection, reply_id: int) -> Row[Any]:
     row = lifecycle.reply(connection, reply_id)
     if row is None:
-        raise Refused(f"there is no draft {reply_id}")
+        raise Refused(Refusal.NO_DRAFT, reply=reply_id)
     if row.status is not ReplyStatus.DRAFTED:
-        raise Refused(
-            f"ticket {row.ticket_id}: the draft is already {row.status.value} ({row.decided_by or '-'})"
-        )
+        raise Refused(Refusal.DECIDED, ticket=row.ticket_id, state=row.status, who=row.decided_by or "-")
     return row
 
 
 def _refuse_if_stale(connection: Connection, row: Row[Any]) -> None:
     current = lifecycle.current_draft(connection, row.ticket_id)
     if current is not None and current.id != row.id:
-        raise Refused(f"ticket {row.ticket_id} has a newer draft; look at that one")
+        raise Refused(Refusal.NEWER_DRAFT, ticket=row.ticket_id)
     if lifecycle.latest_message_id(connection, row.ticket_id) != row.message_id:
-        raise Refused(f"ticket {row.ticket_id} has a newer mail from the vendor than this draft answers")
+        raise Refused(Refusal.NEWER_MAIL, ticket=row.ticket_id)

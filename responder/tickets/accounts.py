@@ -19,6 +19,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 
 from responder.errors import Refused
+from responder.refusal import Refusal
 from responder.tickets import audit, switches
 from responder.tickets.database import Database
 from responder.tickets.models_staff import LoginAttempts, Role, Session, User
@@ -82,9 +83,9 @@ def add(
     """Make an account and return its id. Raises Refused for a name in use or unfit, or too weak a password."""
     name = name.strip().lower()
     if not _NAME.fullmatch(name):
-        raise Refused(f"name {name!r}: 3 to 60 of a-z, 0-9, '.', '_', '-', beginning with a letter")
+        raise Refused(Refusal.BAD_NAME, name=name)
     if by_name(connection, name) is not None:
-        raise Refused(f"there is already an account {name!r}")
+        raise Refused(Refusal.NAME_TAKEN, name=name)
     _check_password(password, name)
     user_id = connection.execute(
         insert(User)
@@ -135,7 +136,7 @@ def set_active(connection: Connection, name: str, active: bool, actor: str, now:
 def set_language(connection: Connection, user_id: int, language: str) -> None:
     """The language of the pages. Raises Refused for one that there is not."""
     if language not in LANGUAGES:
-        raise Refused(f"language {language!r}: one of {', '.join(LANGUAGES)}")
+        raise Refused(Refusal.NO_LANGUAGE, language=language, known=", ".join(LANGUAGES))
     _change(connection, user_id, language=language)
 
 
@@ -315,7 +316,7 @@ def _network(address: str) -> str:
 def _existing(connection: Connection, name: str) -> Row[Any]:
     user = by_name(connection, name)
     if user is None:
-        raise Refused(f"there is no account {name!r}")
+        raise Refused(Refusal.NO_ACCOUNT, name=name)
     return user
 
 
@@ -324,7 +325,7 @@ def _keep_an_admin(connection: Connection, user: Row[Any]) -> None:
         select(func.count()).where(User.role == Role.ADMIN, User.active, User.id != user.id)
     )
     if user.role is Role.ADMIN and user.active and not others:
-        raise Refused(f"{user.name} is the only active admin; make another one first")
+        raise Refused(Refusal.LAST_ADMIN, name=user.name)
 
 
 def _change(connection: Connection, user_id: int, **values: Any) -> None:
@@ -337,13 +338,11 @@ def _record(connection: Connection, actor: str, action: str, detail: dict[str, A
 
 def _check_password(password: str, name: str) -> None:
     if len(password) < SHORTEST_PASSWORD:
-        raise Refused(f"a password has at least {SHORTEST_PASSWORD} characters")
+        raise Refused(Refusal.SHORT_PASSWORD, least=SHORTEST_PASSWORD)
     if len(password) > LONGEST_PASSWORD:
-        raise Refused(f"a password has at most {LONGEST_PASSWORD} characters")
+        raise Refused(Refusal.LONG_PASSWORD, most=LONGEST_PASSWORD)
     if name in password.lower() or len(set(password)) < 5:
-        raise Refused(
-            "the password is too easy to guess: it holds the name, or hardly any different characters"
-        )
+        raise Refused(Refusal.EASY_PASSWORD)
 
 
 def _hash(password: str) -> str:

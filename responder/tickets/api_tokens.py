@@ -100,6 +100,7 @@ def find(connection: Connection, token: str, now: datetime) -> Any | None:
             User.name,
             User.full_name,
             User.role,
+            User.language,
         )
         .join(User, User.id == ApiToken.user_id)
         .where(

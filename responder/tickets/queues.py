@@ -34,6 +34,7 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import FunctionElement
 
 from responder.errors import Refused
+from responder.refusal import Refusal
 from responder.tickets.lines import Line, message_line, ticket_lines
 from responder.tickets.models import Event, Message, RecordId, Reply, Ticket, UtcDateTime
 from responder.tickets.status import Disposition, ReplyStatus, TicketStatus
@@ -301,7 +302,7 @@ def _position(cursor: str) -> tuple[datetime, int]:
     try:
         return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC), int(id_)
     except ValueError:
-        raise Refused(f"there is no page {cursor!r}") from None
+        raise Refused(Refusal.NO_PAGE, cursor=cursor) from None
 
 
 def tickets(connection: Connection, status: str, limit: int) -> Sequence[Row[Any]]:

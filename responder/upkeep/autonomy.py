@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 from responder.classifier.bounds import upper_bound
 from responder.config import Policy, Settings
 from responder.errors import Refused
+from responder.refusal import Refusal
 from responder.tickets import evidence, switches
 from responder.tickets.audit import MACHINE
 from responder.tickets.database import Database
@@ -130,9 +131,9 @@ def set_level(
     before = standing(connection, mailbox, slug, policy, now)
     if level == switches.AUTOMATIC and policy.require_evidence:
         if not before.proof.holds:
-            raise Refused(f"{slug} may not answer by itself yet: {before.proof}")
+            raise Refused(Refusal.NOT_EARNED, topic=slug, proof=before.proof)
         if before.level == level and (why := _why_not(before)):
-            raise Refused(f"{slug} may not go on answering by itself: {why}")
+            raise Refused(Refusal.NO_LONGER_EARNED, topic=slug, why=why)
     detail = {"have": before.proof.have, "errors": before.proof.errors, "bound": round(before.proof.bound, 5)}
     switches.set_level(connection, mailbox, slug, level, actor, now, detail)
     alarms.clear_alarm(connection, _alarm(mailbox, slug), now)

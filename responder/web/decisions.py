@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from responder.errors import Refused
 from responder.pipeline import desk, editing
 from responder.pipeline.office import Office
+from responder.refusal import Refusal
 from responder.replies import approval
-from responder.replies.render import unconfirmed_markers
 from responder.tickets import lifecycle, queues, switches
 from responder.tickets.status import ReplyStatus
 from responder.web.marking import Piece, differences
@@ -20,6 +20,7 @@ from responder.web.place import At, Place
 from responder.web.service import Service, UsesService
 from responder.web.ticket import ticket_page
 from responder.web.visitors import Decides, SeniorDecides, SignedOut, Types, Visitor
+from responder.web.wording import refusal
 
 router = APIRouter()
 
@@ -67,11 +68,11 @@ def retopic(
     """Draft again with other topics; the ticket stays in view, for the new text has to be read."""
     try:
         with service.database.begin() as connection:
-            _not_blind(connection, visitor, ticket_id)
+            _not_blind(connection, ticket_id)
             office = _office(connection, service, ticket_id)
             editing.retopic(connection, office, ticket_id, topik, visitor.name, service.clock())
     except Refused as error:
-        return _refused(request, service, visitor, ticket_id, at, _words_of(visitor, error))
+        return _refused(request, service, visitor, ticket_id, at, refusal(visitor.words, error))
     return stay(request, service, visitor, ticket_id, at)
 
 
@@ -92,7 +93,7 @@ def reject(
             following = next_item(connection, service, at, ticket_id)
             act(connection, ticket_id, visitor.name, service.clock(), alasan.strip())
     except Refused as error:
-        return _refused(request, service, visitor, ticket_id, at, _words_of(visitor, error))
+        return _refused(request, service, visitor, ticket_id, at, refusal(visitor.words, error))
     return decided(request, service, visitor, ticket_id, at, following)
 
 
@@ -107,10 +108,10 @@ def undo(request: Request, service: UsesService, visitor: Decides, ticket_id: in
                 if row.status is ReplyStatus.APPROVED and not row.automatic
             ]
             if not approved:
-                raise Refused(visitor.words("refused.too_late"))
+                raise Refused(Refusal.NOTHING_TO_UNDO, ticket=ticket_id)
             approval.undo(connection, approved[-1].id, visitor.name, service.clock())
-    except Refused:
-        return _refused(request, service, visitor, ticket_id, at, visitor.words("refused.too_late"))
+    except Refused as error:
+        return _refused(request, service, visitor, ticket_id, at, refusal(visitor.words, error))
     return stay(request, service, visitor, ticket_id, at)
 
 
@@ -128,10 +129,10 @@ def send_again(
         with service.database.begin() as connection:
             row = lifecycle.reply(connection, balasan)
             if row is None or row.ticket_id != ticket_id:
-                raise Refused(visitor.words("refused.other", why=f"reply {balasan}"))
+                raise Refused(Refusal.NO_REPLY, reply=balasan)
             approval.send_again(connection, balasan, visitor.name, service.clock())
     except Refused as error:
-        return _refused(request, service, visitor, ticket_id, at, _words_of(visitor, error))
+        return _refused(request, service, visitor, ticket_id, at, refusal(visitor.words, error))
     return stay(request, service, visitor, ticket_id, at)
 
 
@@ -145,7 +146,7 @@ def flag_senior(
             following = next_item(connection, service, at, ticket_id)
             desk.flag_senior(connection, ticket_id, visitor.name, service.clock(), alasan)
     except Refused as error:
-        return _refused(request, service, visitor, ticket_id, at, _words_of(visitor, error))
+        return _refused(request, service, visitor, ticket_id, at, refusal(visitor.words, error))
     return decided(request, service, visitor, ticket_id, at, following)
 
 
@@ -174,7 +175,7 @@ def note(
         with service.database.begin() as connection:
             desk.note(connection, ticket_id, catatan, visitor.name, service.clock())
     except Refused as error:
-        return _refused(request, service, visitor, ticket_id, at, _words_of(visitor, error))
+        return _refused(request, service, visitor, ticket_id, at, refusal(visitor.words, error))
     return stay(request, service, visitor, ticket_id, at)
 
 
@@ -206,7 +207,7 @@ def choose_blind(
                 connection, office, ticket_id, () if petugas else topik, visitor.name, service.clock()
             )
     except Refused as error:
-        return _refused(request, service, visitor, ticket_id, at, _words_of(visitor, error))
+        return _refused(request, service, visitor, ticket_id, at, refusal(visitor.words, error))
     return stay(request, service, visitor, ticket_id, at)
 
 
@@ -261,13 +262,13 @@ def next_item(connection: Connection, service: Service, at: Place, ticket_id: in
 def _office(connection: Connection, service: Service, ticket_id: int) -> Office:
     ticket = lifecycle.ticket(connection, ticket_id)
     if ticket is None:
-        raise Refused(f"there is no ticket {ticket_id}")
+        raise Refused(Refusal.NO_TICKET, ticket=ticket_id)
     return service.office(ticket.mailbox)
 
 
-def _not_blind(connection: Connection, visitor: Visitor, ticket_id: int) -> None:
+def _not_blind(connection: Connection, ticket_id: int) -> None:
     if desk.blind(connection, ticket_id) is not None:
-        raise Refused(visitor.words("audit.choose"))
+        raise Refused(Refusal.BLIND, ticket=ticket_id)
 
 
 def _refused(
@@ -292,25 +293,15 @@ def _refused(
     )
 
 
-def _words_of(visitor: Visitor, error: Refused) -> str:
-    return visitor.words("refused.other", why=str(error))
-
-
 def _why_not(
     connection: Connection, visitor: Visitor, ticket_id: int, reply_id: int, sha256: str, error: Refused
 ) -> tuple[str, tuple[Piece, ...]]:
     """Why an approval was refused, in the visitor's words, and how the text differs from the one that was shown."""
     shown = lifecycle.reply(connection, reply_id)
     current = lifecycle.current_draft(connection, ticket_id)
-    words = visitor.words
-    if shown is None or shown.ticket_id != ticket_id:
-        return words("refused.other", why=str(error)), ()
-    if current is None:
-        return words("refused.decided", who=shown.decided_by or "-"), ()
-    if current.id != reply_id or current.sha256 != sha256:
-        return words("refused.changed"), differences(shown.text, current.text)
-    if lifecycle.latest_message_id(connection, ticket_id) != current.message_id:
-        return words("refused.newer_mail"), ()
-    if markers := unconfirmed_markers(current.text):
-        return words("refused.unconfirmed", marker=markers[0]), ()
-    return words("refused.other", why=str(error)), ()
+    if shown is None or shown.ticket_id != ticket_id or current is None:
+        return refusal(visitor.words, error), ()
+    if (current.id, current.sha256) == (reply_id, sha256):
+        return refusal(visitor.words, error), ()
+    changed = Refused(Refusal.CHANGED, ticket=ticket_id)
+    return refusal(visitor.words, changed), differences(shown.text, current.text)

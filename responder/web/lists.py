@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, select
 
 from responder.errors import Refused
 from responder.pipeline import desk
+from responder.refusal import Refusal
 from responder.tickets import lifecycle, queues, search
 from responder.tickets.models import Message
 from responder.tickets.queues import Queue
@@ -19,6 +20,7 @@ from responder.web.pages import render
 from responder.web.place import At, Place
 from responder.web.service import Service, UsesService
 from responder.web.visitors import Decides, Reads
+from responder.web.wording import refusal
 
 router = APIRouter()
 
@@ -120,7 +122,10 @@ def approve_batch(
             service.clock(),
             undo_seconds=service.settings.policy.undo_seconds,
         )
-    messages = [visitor.words("batch.done", count=len(done.approved)), *done.refused]
+    messages = [
+        visitor.words("batch.done", count=len(done.approved)),
+        *(refusal(visitor.words, one) for one in done.refused),
+    ]
     return _batch_page(request, service, visitor, at, tuple(messages))
 
 
@@ -136,7 +141,7 @@ def _batch_page(
     request: Request, service: Service, visitor: Reads, at: Place, messages: tuple[str, ...]
 ) -> Response:
     if not at.topic:
-        raise Refused("batch approval needs a topic")
+        raise Refused(Refusal.BATCH_OF_NO_TOPIC)
     at = at.at(Queue.TO_APPROVE)
     filters, day = at.filters(service.settings.service.zone), service.day_start()
     with service.database.read() as connection:

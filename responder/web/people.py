@@ -13,6 +13,7 @@ from responder.tickets.models_staff import Role
 from responder.web.pages import render
 from responder.web.service import Service, UsesService
 from responder.web.visitors import AdminDecides, AdminReads, Visitor
+from responder.web.wording import refusal
 
 router = APIRouter()
 
@@ -103,5 +104,5 @@ def _page(request: Request, service: Service, visitor: Visitor, error: Refused |
         push="false" if error is not None else None,
         people=people,
         shortest=accounts.SHORTEST_PASSWORD,
-        error=visitor.words("refused.other", why=str(error)) if error is not None else "",
+        error=refusal(visitor.words, error) if error is not None else "",
     )

@@ -17,6 +17,7 @@ from responder.config import Settings
 from responder.errors import ModelError, Refused
 from responder.mail.reader import Reader
 from responder.pipeline.office import Office, offices
+from responder.refusal import Refusal
 from responder.tickets.database import Database
 from responder.web.figures import Figures
 from responder.web.marking import deciding_words
@@ -70,7 +71,7 @@ class Service:
         try:
             return self.offices()[mailbox]
         except KeyError:
-            raise Refused(f"mailbox {mailbox!r} is no longer in config.toml") from None
+            raise Refused(Refusal.MAILBOX_GONE, mailbox=mailbox) from None
 
     def deciding_words(self, office: Office, subject: str, text: str, topic: str) -> tuple[str, ...]:
         """The words of a mail that spoke for `topic`, or ("" or unknown) for a person to answer.

@@ -13,6 +13,7 @@ from responder.knowledge import checklist
 from responder.knowledge.places import unconfirmed_markers
 from responder.mail import masking, tokens
 from responder.pipeline.office import Office
+from responder.refusal import Refusal
 from responder.replies.render import VendorContext
 from responder.tickets import queues
 from responder.tickets.status import ReplyKind
@@ -65,7 +66,7 @@ def ticket_page(
     with service.database.read() as connection:
         found = reading.read(connection, ticket_id, visitor.user_id, service.clock())
         if found is None:
-            raise Refused(visitor.words("ticket.none", number=ticket_id))
+            raise Refused(Refusal.NO_TICKET, ticket=ticket_id)
         filters, day = at.filters(service.settings.service.zone), service.day_start()
         previous, following = (
             (None, None)

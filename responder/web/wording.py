@@ -9,6 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from responder.errors import Refused
+from responder.tickets.status import ReplyStatus
+
 _FOLDER = Path(__file__).with_name("words")
 DEFAULT = "id"
 
@@ -28,6 +31,19 @@ class Words:
     def known(self, key: str, fallback: str) -> str:
         """The sentence `key`, or `fallback` where the key is a value of another version's data."""
         return self.entries.get(key, fallback)
+
+
+def refusal(said: Words, error: Refused) -> str:
+    """Why something was refused, as a sentence; what no language has words for stays in the terminal's."""
+    if error.refusal is None:
+        return said("refused.other", why=error)
+    return said(
+        f"refused.{error.refusal.code}", **{name: _fact(said, one) for name, one in error.facts.items()}
+    )
+
+
+def _fact(said: Words, fact: object) -> object:
+    return said.known(f"reply.{fact}", fact) if isinstance(fact, ReplyStatus) else fact
 
 
 @cache

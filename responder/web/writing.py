@@ -10,6 +10,7 @@ from markupsafe import escape
 
 from responder.errors import Refused
 from responder.pipeline import desk
+from responder.refusal import Refusal
 from responder.tickets import lifecycle
 from responder.web import marking, nav, reading
 from responder.web.decisions import decided, next_item, stay
@@ -17,6 +18,7 @@ from responder.web.pages import Formats, render
 from responder.web.place import At, Place
 from responder.web.service import Service, UsesService
 from responder.web.visitors import Beats, Decides, Reads, SignedOut, Types, Visitor
+from responder.web.wording import refusal
 
 router = APIRouter()
 
@@ -121,7 +123,7 @@ def _editor(
     with service.database.read() as connection:
         found = reading.read(connection, ticket_id, visitor.user_id, service.clock())
         if found is None:
-            raise Refused(visitor.words("ticket.none", number=ticket_id))
+            raise Refused(Refusal.NO_TICKET, ticket=ticket_id)
         context = nav.context(connection, service, at, 0)
     draft, kept = found.draft, found.edit
     basis = draft.id if draft is not None else None
@@ -153,7 +155,7 @@ def _editor(
 def _problem(visitor: Visitor, refused: Refused | None, *, moved: bool) -> str:
     if moved:
         return visitor.words("edit.moved")
-    return visitor.words("refused.other", why=str(refused)) if refused is not None else ""
+    return refusal(visitor.words, refused) if refused is not None else ""
 
 
 def _letter(service: Service, mailbox: str) -> str:
@@ -168,7 +170,7 @@ def _keep(service: Service, visitor: Visitor, ticket_id: int, basis: str, text: 
         return
     with service.database.begin() as connection:
         if lifecycle.ticket(connection, ticket_id) is None:
-            raise Refused(f"there is no ticket {ticket_id}")
+            raise Refused(Refusal.NO_TICKET, ticket=ticket_id)
         number = _number(basis)
         reply = lifecycle.reply(connection, number) if number is not None else None
         based_on = reply.id if reply is not None and reply.ticket_id == ticket_id else None

@@ -119,6 +119,15 @@ def has_content() -> ColumnElement[bool]:
     return Ticket.erased_at.is_(None) | mail.correlate(Ticket).exists()
 
 
+def still_settled(connection: Connection, ticket_ids: Sequence[int]) -> list[int]:
+    """Those of `ticket_ids` that are settled, kept from everybody else until the end of the transaction.
+
+    On PostgreSQL a mail or an approval may have come since they were chosen; whatever comes later waits.
+    """
+    chosen = select(Ticket.id).where(Ticket.id.in_(ticket_ids), settled()).order_by(Ticket.id)
+    return list(connection.scalars(chosen.with_for_update()))
+
+
 def erase_raw(connection: Connection, message_ids: Sequence[int]) -> None:
     """Erase stored bytes, with them the attachments; what was read from them stays."""
     connection.execute(update(Message).where(Message.id.in_(message_ids)).values(raw=None, parts=None))

@@ -18,7 +18,7 @@ from responder.replies import approval
 from responder.tickets import audit, erasure
 from responder.tickets.database import Database
 from responder.tickets.erasure import Erasure, Pseudonyms
-from responder.tickets.models import Counter, Event, Message
+from responder.tickets.models import Counter, Event, Message, Ticket
 from responder.tickets.models_upkeep import Alarm, Job
 from responder.upkeep import footprint, shred
 from responder.upkeep.footprint import Footprint
@@ -66,6 +66,9 @@ def erase(
     )
 
     def work(connection: Connection) -> tuple[Footprint, int]:
+        # On PostgreSQL: whatever is written into these tickets is there already, or comes when they are erased.
+        theirs = select(Ticket.id).where(footprint.of(Ticket.vendor_address, mailbox_key(address)))
+        connection.execute(theirs.order_by(Ticket.id).with_for_update())
         found = footprint.find(connection, address)
         _refuse(found, address, close=close)
         with erasure.overwriting(connection):

@@ -280,6 +280,10 @@ def _first(keys: Keys) -> list[Any]:
     return [key[0] for key in keys]
 
 
+def _erase_tickets(connection: Connection, keys: Keys, act: Erasure) -> None:
+    erasure.erase_tickets(connection, erasure.still_settled(connection, _first(keys)), act)
+
+
 def _erase_lessons(connection: Connection, keys: Keys, _act: Erasure) -> None:
     connection.execute(update(StaffVerdict).where(StaffVerdict.id.in_(_first(keys))).values(masked_text=""))
 
@@ -304,7 +308,7 @@ RULES = (
         "tickets",
         lambda periods: periods.tickets_days,
         _tickets,
-        lambda connection, keys, act: erasure.erase_tickets(connection, _first(keys), act),
+        _erase_tickets,
     ),
     Rule(
         "mail without a ticket",

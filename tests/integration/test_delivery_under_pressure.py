@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import select, text, update
 
+from responder.config import Settings
 from responder.errors import Refused, StoreError
 from responder.mail.smtp import SmtpSession, Timeouts
+from responder.pipeline.office import make_key
 from responder.replies import approval
 from responder.replies.outbox import Outbox
 from responder.tickets import leases, ledger, lifecycle, switches
 from responder.tickets.database import Database
-from responder.tickets.status import Disposition, ReplyStatus
+from responder.tickets.models import Message, Reply, Ticket
+from responder.tickets.status import Disposition, ReplyStatus, TicketStatus
+from responder.upkeep import privacy, retention
+from tests.office_settings import office_settings
 from tests.postgres import Postgres
-from tests.store import MAILBOX, NOW, drafted, received, ticketed
+from tests.servers import wait_until
+from tests.store import MAILBOX, NOW, VENDOR, drafted, received, ticketed
 from tests.watched_smtp import WatchedSmtp
 
 OURS = "helpdesk@lpse.example"
@@ -109,3 +118,63 @@ def test_the_same_mail_seen_again_leaves_its_draft_current(database: Database) -
         assert lifecycle.latest_message_id(connection, ticket) == message
         sha256 = lifecycle.reply(connection, draft).sha256
         approval.approve(connection, draft, sha256, "sari", NOW, undo_seconds=0)
+
+
+def _purge(store: Database, settings: Settings) -> None:
+    retention.purge(store, settings, NOW + timedelta(days=800))
+
+
+def _erase(store: Database, settings: Settings) -> None:
+    privacy.erase(store, settings, VENDOR, "sari", NOW)
+
+
+@pytest.mark.parametrize("erasing", [_purge, _erase])
+def test_a_mail_that_comes_while_its_ticket_is_erased_keeps_its_content(
+    postgres: Postgres, tmp_path: Path, erasing: Callable[[Database, Settings], None]
+) -> None:
+    """PostgreSQL: an answered ticket is erased in the moment in which the vendor writes into it again."""
+    url = postgres.database()
+    store, settings = Database(url), office_settings(tmp_path, f'[database]\nurl = "{url}"')
+    make_key(settings.state.secret_key_file)
+    store.migrate()
+    with store.begin() as connection:
+        tickets = [ticketed(connection, uid)[0] for uid in (1, 2)]
+        connection.execute(update(Ticket).values(status=TicketStatus.ANSWERED))
+        slow = drafted(connection, tickets[0], 1)
+
+    def write_again() -> None:
+        with store.begin() as connection:
+            message = received(connection, uid=3)
+            values = {"kind": "person", "from_address": VENDOR, "new_text": "Masih gagal."}
+            ledger.finish(connection, message, Disposition.TICKETED, ticket_id=tickets[1], **values)
+            drafted(connection, tickets[1], message)
+            lifecycle.set_ticket(connection, tickets[1], TicketStatus.NEEDS_APPROVAL, NOW)
+
+    threads = [
+        threading.Thread(target=erasing, args=(store, settings)),
+        threading.Thread(target=write_again),
+    ]
+    with store.begin() as connection:
+        # Erasing is held up at the first ticket, and has chosen the second one already.
+        connection.execute(select(Reply.id).where(Reply.id == slow).with_for_update())
+        threads[0].start()
+        wait_until(lambda: _waiting_for_a_lock(store) == 1, "waiting for the first ticket")
+        threads[1].start()
+        wait_until(lambda: not threads[1].is_alive() or _waiting_for_a_lock(store) == 2, "the vendor's mail")
+    for thread in threads:
+        thread.join(60)
+    with store.read() as connection:
+        assert connection.scalar(select(Message.new_text).where(Message.uid == 3)) == "Masih gagal."
+        draft = lifecycle.current_draft(connection, tickets[1])
+        assert draft is not None and draft.data
+    store.close()
+
+
+def _waiting_for_a_lock(store: Database) -> int:
+    with store.read() as connection:
+        return connection.scalar(
+            text(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        )

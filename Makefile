@@ -3,6 +3,7 @@
 # make test          lint, types, import direction and all tests
 # make bench         the whole pipeline measured against this machine's limits; N="100 1000" for fewer mails
 # make bench-pages   the staff pages over 60,000 tickets on SQLite and PostgreSQL; TICKETS=6000 for fewer
+# make soak          half an hour of steady mail, and whether the service stays as it was; MINUTES=3 RATE=10 CALM=1
 # make faults        the long fault run: over 200 kills, about 11 minutes; prints the table of docs/reliability.md
 # make screenshots   the pictures of docs/, taken from the demo
 
@@ -14,7 +15,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 TESTS ?= tests
 
-.PHONY: demo test lint format fuzz faults screenshots bench clean
+.PHONY: soak demo test lint format fuzz faults screenshots bench clean
 
 demo: $(STAMP)
 	$(BIN)/responder demo $(if $(ONCE),--once) $(if $(MAILS),--mails $(MAILS))
@@ -48,6 +49,10 @@ bench: $(DEV_STAMP)
 
 bench-pages: $(DEV_STAMP)
 	PYTHONPATH=. $(BIN)/python -m bench.pages $(if $(TICKETS),--tickets $(TICKETS)) $(if $(JSON),--json $(JSON))
+
+soak: $(DEV_STAMP)
+	PYTHONPATH=. $(BIN)/python -m bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) \
+		$(if $(CALM),--calm) $(if $(JSON),--json $(JSON))
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'

@@ -66,26 +66,38 @@ def address(name: str) -> str:
 class Sink:
     """The SMTP server of `bench/sink.py`."""
 
-    port: int
     spool: Path
-    process: subprocess.Popen[str]
+    delay: float = 0
+    port: int = 0
+    process: subprocess.Popen[str] | None = None
 
     def taken(self) -> list[list[str]]:
-        """(time, octets, recipient, answered id) of every mail."""
+        """(time, octets, recipient, answered id, own id) of every mail."""
         return [line.split("\t") for line in self.spool.read_text().splitlines()]
 
+    def start(self) -> None:
+        """Start, after a `stop` on the same port and with the same spool."""
+        command = [
+            sys.executable,
+            str(ROOT / "bench/sink.py"),
+            *map(str, (self.spool, self.delay, self.port)),
+        ]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
+
     def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
 
 
 @contextmanager
 def sink(spool: Path, delay: float = 0) -> Iterator[Sink]:
-    command = [sys.executable, str(ROOT / "bench/sink.py"), str(spool), str(delay)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    made = Sink(int(process.stdout.readline()), spool, process)
+    made = Sink(spool, delay)
     spool.touch()
+    made.start()
     try:
         yield made
     finally:
@@ -192,12 +204,15 @@ class BenchOffice:
             for mail in mails:
                 self.server.deliver(mail, to=address(name))
             return
-        folder = self.server.directory / "mail" / address(name) / "Maildir" / "new"
-        owner = folder.stat()
+        maildir = self.server.directory / "mail" / address(name) / "Maildir"
+        owner = (maildir / "new").stat()
         for mail in mails:
-            path = folder / f"{datetime.now(UTC).timestamp():.6f}.{os.urandom(4).hex()}.bench,S={len(mail)}"
+            file = f"{datetime.now(UTC).timestamp():.6f}.{os.urandom(4).hex()}.bench,S={len(mail)}"
+            path = maildir / "tmp" / file
             path.write_bytes(mail)
             os.chown(path, owner.st_uid, owner.st_gid)
+            # As Maildir wants it: a server that reads along never sees half a mail.
+            path.rename(maildir / "new" / file)
 
     def check(self, taken: Sink) -> None:
         """Exactly one reply for each mail delivered, and none to anybody else. Raises AssertionError."""

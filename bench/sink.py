@@ -1,8 +1,8 @@
-"""An SMTP server that takes everything, in a process of its own: `python bench/sink.py SPOOL [DELAY]`.
+"""An SMTP server that takes everything, in a process of its own: `python bench/sink.py SPOOL [DELAY [PORT]]`.
 
 It writes its port on the first line of standard output. Each mail taken is one line of SPOOL: the time, the octets,
-the recipient and the id that it answers. DELAY is how many seconds each answer waits; commands that come together
-(RFC 2920) are answered together. The bodies are stored beside, without a promise.
+the recipient, the id that it answers and its own. DELAY is how many seconds each answer waits; commands that come
+together (RFC 2920) are answered together. The bodies are stored beside, without a promise.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 _ANSWERED = re.compile(rb"^In-Reply-To:\s*<([^>]*)>", re.MULTILINE | re.IGNORECASE)
+_OWN = re.compile(rb"^Message-ID:\s*<([^>]*)>", re.MULTILINE | re.IGNORECASE)
 _PATH = re.compile(rb"<([^>]*)>")
 _GREETING = b"250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 50000000\r\n"
 
@@ -81,8 +82,10 @@ class _Sink:
             connection.close()
 
     def _keep(self, recipient: bytes, data: bytes) -> None:
-        found = _ANSWERED.search(data)
-        line = f"{time.time():.4f}\t{len(data)}\t{recipient.decode()}\t{found[1].decode() if found else ''}\n"
+        answered, own = (
+            found[1].decode() if (found := field.search(data)) else "" for field in (_ANSWERED, _OWN)
+        )
+        line = f"{time.time():.4f}\t{len(data)}\t{recipient.decode()}\t{answered}\t{own}\n"
         with self._lock:
             self._lines.write(line)
             self._bodies.write(data)
@@ -90,7 +93,8 @@ class _Sink:
 
 def main() -> None:
     sink = _Sink(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0)
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+    port = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    with socket.create_server(("127.0.0.1", port), backlog=64) as listener:
         print(listener.getsockname()[1], flush=True)
         while True:
             connection, _ = listener.accept()

@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Row
-from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from responder.classifier.decision import Decision
 from responder.errors import ContentError, ModelError, ResponderError, StoreError, UnreadableMail
@@ -41,6 +41,9 @@ _OF_PEOPLE = frozenset({Kind.PERSON, Kind.UNREADABLE})
 
 CLASSIFIED_TOGETHER = 16
 """Mails for one call of the classifier: most of what a batch gains, a third of its memory."""
+
+_OF_VALUES = (DataError, IntegrityError)
+"""Database errors that the values of one mail provoke."""
 
 _FORWARD = re.compile(r"\s*(fwd?|tr|wg|teruskan|terusan)\s*:", re.IGNORECASE)
 
@@ -79,32 +82,44 @@ class Handler:
 
     def _handle_batch(self, rows: Sequence[Row[Any]], mails: Sequence[Read], now: datetime) -> list[Handled]:
         office = self._office
+        try:
+            work = self._judge(rows, mails, now)
+            return self._database.write(lambda connection: _write_all(connection, office, work, now))
+        except (ContentError, ModelError):
+            raise
+        except StoreError as error:
+            # Every other database error is about the database.
+            if not isinstance(error.__cause__, _OF_VALUES):
+                raise
+        except Exception:  # noqa: BLE001, S110 - which mail it was, and why, shows when each is handled alone
+            pass
+        return [self._handle_alone(row, mail, now) for row, mail in zip(rows, mails, strict=True)]
+
+    def _handle_alone(self, row: Row[Any], mail: Read, now: datetime) -> Handled:
+        assert self._office.classifier  # a model that cannot be had is no fault of this mail: it raises here
+        try:
+            (one,) = self._judge([row], [mail], now)
+        except (ContentError, ModelError):
+            raise
+        except Exception as error:  # one mail must never stop the next (fault matrix, "classify")
+            log.exception("mail could not be judged", message=row.id)
+            why = str(error) or type(error).__name__
+            return self._database.write(lambda connection: _failed(connection, row, why, now))
+        return self._database.write(lambda connection: _attempt(connection, self._office, one, now))
+
+    def _judge(self, rows: Sequence[Row[Any]], mails: Sequence[Read], now: datetime) -> list[_Work]:
         screenings = {
             row.id: screen(mail, self._setting(row, now))
             for row, mail in zip(rows, mails, strict=True)
             if isinstance(mail, IncomingMail)
         }
         decisions = self._classify(rows, mails, screenings)
-        work: list[_Work] = [
+        return [
             (row, mail)
             if isinstance(mail, UnreadableMail)
             else Case(row, mail, screenings[row.id], decisions.get(row.id))
             for row, mail in zip(rows, mails, strict=True)
         ]
-        try:
-            return self._database.write(lambda connection: _write_all(connection, office, work, now))
-        except (ContentError, ModelError):
-            raise
-        except StoreError as error:
-            # DataError is about the values of a mail; every other database error is about the database.
-            if not isinstance(error.__cause__, DataError):
-                raise
-        except Exception:  # noqa: BLE001, S110 - which mail it was, and why, shows when each is written alone
-            pass
-        return [self._write_alone(one, now) for one in work]
-
-    def _write_alone(self, one: _Work, now: datetime) -> Handled:
-        return self._database.write(lambda connection: _attempt(connection, self._office, one, now))
 
     def _read(self, rows: Sequence[Row[Any]]) -> list[Read]:
         whole = [row for row in rows if row.parts is None]
@@ -187,11 +202,11 @@ def _attempt(connection: Connection, office: Office, one: _Work, now: datetime) 
         raise
     except Exception as error:  # one mail must never stop the next (fault matrix, "classify")
         if not isinstance(one, Case) or (
-            isinstance(error, SQLAlchemyError) and not isinstance(error, DataError)
+            isinstance(error, SQLAlchemyError) and not isinstance(error, _OF_VALUES)
         ):
             raise
         why = _words_of(error)
-        if isinstance(error, DataError):
+        if isinstance(error, _OF_VALUES):
             log.error("mail could not be stored", message=one.row.id, why=why)
         elif not isinstance(error, ResponderError):
             log.exception("mail could not be handled", message=one.row.id)
@@ -200,8 +215,14 @@ def _attempt(connection: Connection, office: Office, one: _Work, now: datetime) 
 
 
 def _words_of(error: Exception) -> str:
-    """What `error` says, without the statement's parameters: they are the mail itself (rule 71)."""
-    return str(error.orig if isinstance(error, DataError) else error) or type(error).__name__
+    """What `error` says, without the statement's values: they are the mail itself (rule 71)."""
+    lines = str(error.orig if isinstance(error, _OF_VALUES) else error).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _failed(connection: Connection, row: Row[Any], why: str, now: datetime) -> Handled:
+    state = ledger.failed_attempt(connection, row.id, why, now)
+    return Handled(row.id, "", "", "quarantined" if state is Disposition.QUARANTINED else "retry", why=why)
 
 
 def classified_text(mail: IncomingMail) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text, update
 
+from responder.classifier.decision import Decision, Explanation, Outcome
 from responder.config import Settings
 from responder.errors import Refused, StoreError
+from responder.mail.reader import Reader
 from responder.mail.smtp import SmtpSession, Timeouts
-from responder.pipeline.office import make_key
+from responder.pipeline.handling import Handler
+from responder.pipeline.office import make_key, offices
 from responder.replies import approval
 from responder.replies.outbox import Outbox
 from responder.tickets import leases, ledger, lifecycle, switches
@@ -21,6 +24,7 @@ from responder.tickets.database import Database
 from responder.tickets.models import Message, Reply, Ticket
 from responder.tickets.status import Disposition, ReplyStatus, TicketStatus
 from responder.upkeep import privacy, retention
+from tests.mails import build_mail
 from tests.office_settings import office_settings
 from tests.postgres import Postgres
 from tests.servers import wait_until
@@ -73,7 +77,8 @@ def test_side_by_side_outcomes_outlive_a_database_that_goes_away(smtp: WatchedSm
         server.start()
         assert outbox.recover(NOW) == []
         with database.read() as connection:
-            assert [lifecycle.reply(connection, one).status for one in replies] == [ReplyStatus.SENT] * 2
+            found = connection.scalars(select(Reply.status).where(Reply.id.in_(replies)))
+            assert list(found) == [ReplyStatus.SENT] * 2
         database.close()
 
 
@@ -99,12 +104,10 @@ def test_a_second_answer_to_one_mail_waits_while_the_first_is_on_its_way(databas
     with database.begin() as connection:
         ticket, message = ticketed(connection)
         first = drafted(connection, ticket, message)
-        sha256 = lifecycle.reply(connection, first).sha256
-        approval.approve(connection, first, sha256, "sari", NOW, undo_seconds=60)
+        approval.approve(connection, first, f"{1:064x}", "sari", NOW, undo_seconds=60)
         second = drafted(connection, ticket, message, version=2)
-        sha256 = lifecycle.reply(connection, second).sha256
         with pytest.raises(Refused, match="on its way"):
-            approval.approve(connection, second, sha256, "budi", NOW, undo_seconds=60)
+            approval.approve(connection, second, f"{2:064x}", "budi", NOW, undo_seconds=60)
         approval.undo(connection, first, "budi", NOW)
 
 
@@ -116,8 +119,7 @@ def test_the_same_mail_seen_again_leaves_its_draft_current(database: Database) -
         again = received(connection, uid=2)
         ledger.finish(connection, again, Disposition.DUPLICATE, ticket_id=ticket, kind="person")
         assert lifecycle.latest_message_id(connection, ticket) == message
-        sha256 = lifecycle.reply(connection, draft).sha256
-        approval.approve(connection, draft, sha256, "sari", NOW, undo_seconds=0)
+        approval.approve(connection, draft, f"{1:064x}", "sari", NOW, undo_seconds=0)
 
 
 def _purge(store: Database, settings: Settings) -> None:
@@ -171,10 +173,72 @@ def test_a_mail_that_comes_while_its_ticket_is_erased_keeps_its_content(
 
 
 def _waiting_for_a_lock(store: Database) -> int:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with store.read() as connection:
-        return connection.scalar(
-            text(
-                "SELECT count(*) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
+        return len(connection.execute(text(waiting)).all())
+
+
+class Stumbling:
+    """A classifier that leaves everything to people, and fails at one word."""
+
+    version, topics = "uji", ("lupa-password",)
+
+    def classify(self, mails: Sequence[tuple[str, str]]) -> list[Decision]:
+        if any("racun" in text for _, text in mails):
+            raise ValueError("cannot be counted")
+        decision = Decision(Outcome.STAFF, (), {"lupa-password": 0.1}, "no_topic", "Topik tidak dikenal.")
+        return [decision] * len(mails)
+
+    def explain(self, subject: str, text: str) -> Explanation:
+        return Explanation((), ())
+
+
+@pytest.fixture
+def handler(database: Database, tmp_path: Path) -> Iterator[Handler]:
+    settings = office_settings(tmp_path)
+    make_key(settings.state.secret_key_file)
+    office = offices(settings)[MAILBOX]
+    vars(office)["classifier"] = Stumbling()
+    with Reader() as reader:
+        yield Handler(database, office, reader)
+
+
+def _receive(database: Database, *bodies: str) -> None:
+    mails = [
+        build_mail(body=body, sender=f"pt{uid}@penyedia.example", message_id=f"surat-{uid}@penyedia.example")
+        for uid, body in enumerate(bodies, start=1)
+    ]
+    seen = [ledger.Seen(uid, f"i-{uid}", len(raw), NOW, (), raw) for uid, raw in enumerate(mails, start=1)]
+    with database.begin() as connection:
+        ledger.store(connection, MAILBOX, "INBOX", 7, seen, NOW)
+
+
+def test_a_mail_that_cannot_be_classified_holds_up_no_other(database: Database, handler: Handler) -> None:
+    """Fault matrix, "classify": it is tried again, then kept for a person."""
+    _receive(database, "Lupa password.", "Kata racun.", "Ganti email.")
+    assert [one.result for one in handler.handle_due(NOW)] == ["flagged", "retry", "flagged"]
+    for minutes in (2, 4):
+        (last,) = handler.handle_due(NOW + timedelta(minutes=minutes))
+    assert last.result == "quarantined" and "cannot be counted" in last.why
+
+
+def test_a_mail_that_the_database_refuses_holds_up_no_other(database: Database, handler: Handler) -> None:
+    """One row of a batch breaks a rule of the database: the others are written."""
+    with database.begin() as connection:
+        # A rule that both engines know and that one of the mails breaks.
+        connection.execute(text("CREATE UNIQUE INDEX uji ON tickets (vendor_address)"))
+        lifecycle.open_ticket(
+            connection,
+            {
+                "mailbox": "lain",
+                "status": TicketStatus.ANSWERED,
+                "subject": "",
+                "vendor_address": "pt2@penyedia.example",
+                "created_at": NOW,
+                "updated_at": NOW,
+            },
         )
+    _receive(database, "Lupa password.", "Lupa sandi.", "Ganti email.")
+    done = handler.handle_due(NOW)
+    assert [one.result for one in done] == ["flagged", "retry", "flagged"]
+    assert "pt2@" not in done[1].why

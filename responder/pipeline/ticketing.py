@@ -19,6 +19,7 @@ from responder.pipeline.office import Office
 from responder.replies import policy
 from responder.replies.freeze import content_version
 from responder.replies.policy import Course, Ruling
+from responder.replies.reason_words import told
 from responder.tickets import audit, brakes, ledger, lifecycle, threading
 from responder.tickets.status import Disposition, ReplyKind, ReplyStatus, TicketStatus
 
@@ -159,7 +160,7 @@ class _Desk:
     ) -> Outcome:
         """The rows of this mail; a refusal of the brakes makes a draft of an automatic answer."""
         if refusal is not None and automatic is ReplyKind.ANSWER:
-            blockers = (f"Rem pengiriman otomatis: {refusal.reason}",)
+            blockers = (f"Rem pengiriman otomatis: {told(refusal.reason)}",)
             ruling = replace(ruling, course=Course.APPROVAL, blockers=blockers)
         if refusal is not None:
             automatic = None

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from responder.classifier.decision import Decision, Outcome
 from responder.mail.message import Screening, Verdict
+from responder.replies.reason_words import told, told_all
 from responder.tickets.switches import AUTOMATIC, Arming
 
 
@@ -106,13 +107,11 @@ def _sending_blockers(situation: Situation) -> list[str]:
     elif arming.since is None or situation.received is None or situation.received < arming.since:
         found.append("Surat diterima sebelum pengiriman diaktifkan.")
     if arming.breaker:
-        found.append(f"Pengiriman otomatis dihentikan pengaman: {arming.breaker}")
+        found.append(f"Pengiriman otomatis dihentikan pengaman: {told(arming.breaker)}")
     if arming.hold:
-        found.append(f"Mode peninjauan sampai petugas menjalankan responder arm: {arming.hold}")
+        found.append(f"Mode peninjauan sampai petugas menjalankan responder arm: {told(arming.hold)}")
     if situation.screening.verdict is not Verdict.AUTO:
-        found.append(
-            "Penyaringan: " + "; ".join(situation.screening.reasons or (situation.screening.verdict,))
-        )
+        found.append(f"Penyaringan: {told_all(situation.screening.reasons)}")
     if not situation.first_mail:
         found.append("Surat lanjutan dalam tiket yang sama selalu ditinjau petugas.")
     if situation.address_note:

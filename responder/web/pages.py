@@ -14,11 +14,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from responder.mail import masking
 from responder.paths import shipped
+from responder.replies.reason_words import told_line
 from responder.tickets.models_staff import Role
 from responder.web import assets
 from responder.web.service import Service
 from responder.web.visitors import Visitor
-from responder.web.wording import Words, words
+from responder.web.wording import DEFAULT, Words, words
 
 HTMX_CONFIG = (
     '{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":false,"selfRequestsOnly":true,'
@@ -52,7 +53,11 @@ class Formats:
 
     def when(self, at: datetime) -> str:
         """ "22 Nov 2026 10.05" """
-        pattern = "d MMM HH.mm" if at.astimezone(self._zone).year == self.now.year else "d MMM y HH.mm"
+        pattern = (
+            "d MMM HH.mm"
+            if at.astimezone(self._zone).year == self.now.astimezone(self._zone).year
+            else "d MMM y HH.mm"
+        )
         return format_datetime(at.astimezone(self._zone), pattern, locale=self._locale)
 
     def day(self, day: date) -> str:
@@ -102,6 +107,7 @@ def render(
         .render(
             t=said,
             f=Formats(service, said),
+            told=told_line if said.language == DEFAULT else str,
             visitor=visitor,
             csrf=visitor.csrf if visitor is not None else "",
             roles=tuple(Role),

@@ -165,7 +165,7 @@ def test_an_encrypted_mail_is_a_ticket_that_staff_can_answer(auto_office: Instal
     assert auto_office.poll()["sent"] == 0
     (ticket,) = auto_office.tickets()
     assert ticket["status"] == "needs_staff"
-    assert "rule 17" in ticket["reason"]
+    assert "aturan 17" in ticket["reason"]
     assert auto_office.drafts_of(1) == []
     kept = auto_office.directory / "kept.eml"
     auto_office.run("quarantine", "export", str(auto_office.show(1)["messages"][0]["id"]), str(kept))
@@ -243,7 +243,7 @@ def test_brakes_see_one_person_behind_capitals_and_plus_suffixes(auto_office: In
     assert auto_office.poll()["sent"] == 1
     auto_office.deliver("Password", QUESTION, sender="Admin+lagi@baharijaya.example")
     assert auto_office.poll()["sent"] == 0
-    assert "rule 19" in auto_office.tickets()[-1]["reason"]
+    assert "aturan 19" in auto_office.tickets()[-1]["reason"]
 
 
 def test_a_later_mail_of_a_ticket_is_never_answered_by_itself(auto_office: Installation) -> None:
@@ -273,7 +273,7 @@ def test_the_breaker_stops_what_is_automatic_until_a_person_arms_again(auto_offi
         "needs_approval",
         "needs_approval",
     ]
-    assert "rule 22" in auto_office.tickets()[1]["reason"]
+    assert "aturan 22" in auto_office.tickets()[1]["reason"]
     assert "rule 22" in auto_office.run("check", status=None).stdout
     auto_office.run("approve", "2", "--yes")
     assert auto_office.poll()["sent"] == 1
@@ -292,7 +292,7 @@ def test_an_address_has_a_daily_limit_of_automatic_mail(auto_office: Installatio
     auto_office.deliver("Lupa password", QUESTION)
     auto_office.deliver("Tender cepat", OTHER_QUESTION)
     assert auto_office.poll()["sent"] == 1
-    assert "rule 23" in auto_office.tickets()[-1]["reason"]
+    assert "aturan 23" in auto_office.tickets()[-1]["reason"]
 
 
 def test_without_the_counters_nothing_is_sent(auto_office: Installation) -> None:
@@ -393,7 +393,7 @@ def test_an_address_that_cannot_be_written_to_is_a_ticket_with_the_reason(auto_o
     auto_office.deliver("Lupa password", QUESTION, sender='"ratna dewi"@baharijaya.example')
     (row,) = auto_office.poll()["handled"]
     assert row["result"] == "flagged"
-    assert "rule 45" in auto_office.tickets()[0]["reason"]
+    assert "aturan 45" in auto_office.tickets()[0]["reason"]
 
 
 def test_a_reply_threads_by_the_single_in_reply_to_of_its_parent(auto_office: Installation) -> None:

@@ -13,6 +13,7 @@ from responder.errors import UnreadableMail
 from responder.mail import parse
 from responder.mail.message import Kind, Screening, Setting, Verdict
 from responder.mail.screen import screen
+from responder.replies.reason_words import is_known
 from tests.mails import MAILBOX, build_mail
 
 NOW = datetime(2025, 3, 3, 3, 0, tzinfo=UTC)
@@ -49,7 +50,9 @@ SIGNALLING = (
 
 def judged(setting: Setting = LIVE, **headers: str | list[str] | None) -> Screening:
     named = {"Authentication-Results": PASSED, **{n.replace("_", "-"): v for n, v in headers.items()}}
-    return screen(parse.read(build_mail(headers=named)), setting)
+    found = screen(parse.read(build_mail(headers=named)), setting)
+    assert all(map(is_known, found.reasons))  # staff can read why
+    return found
 
 
 def test_a_plain_question_of_an_authenticated_vendor_may_be_answered() -> None:

@@ -7,6 +7,7 @@ import pytest
 from responder.mail import parse, tokens
 from responder.mail.message import Kind, Screening, Setting, Verdict
 from responder.mail.screen import screen
+from responder.replies.reason_words import is_known
 from tests.mails import build_mail, multipart
 
 KEY = b"kunci-instalasi-untuk-uji"
@@ -22,9 +23,11 @@ def judged(
     setting: Setting = OWN,
     **headers: str | list[str],
 ) -> Screening:
-    """The screening of an ordinary mail with these headers; "_" in a name stands for "-"."""
+    """The screening of an ordinary mail with these headers; "_" in a name stands for "-". Staff can read why."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return screen(parse.read(build_mail(subject, body, sender, headers=named)), setting)
+    found = screen(parse.read(build_mail(subject, body, sender, headers=named)), setting)
+    assert all(map(is_known, found.reasons))
+    return found
 
 
 @pytest.mark.parametrize("value", ["<>", "< >", ""])

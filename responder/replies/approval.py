@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 from responder.errors import Refused
 from responder.refusal import Refusal
 from responder.replies.render import unconfirmed_markers
-from responder.tickets import audit, lifecycle
+from responder.tickets import audit, authorship, lifecycle
 from responder.tickets.status import ReplyKind, ReplyStatus, TicketStatus
 
 _LEAVING = frozenset({ReplyStatus.APPROVED, ReplyStatus.SENDING})
@@ -46,11 +46,10 @@ def approve(
         raise Refused(Refusal.DECIDED_MEANWHILE, ticket=row.ticket_id)
     lifecycle.unwant_copy(connection, reply_id)
     lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.ANSWERED, now, reason="")
-    written = "edited" if row.version > 1 else "approved"
     lifecycle.decide_verdict(
         connection,
         row.message_id,
-        decision="by_hand" if row.kind is ReplyKind.MANUAL else written,
+        decision=authorship.decision(connection, row),
         topics=row.topics,
         manner=manner,
         actor=actor,

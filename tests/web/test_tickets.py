@@ -133,6 +133,37 @@ def test_a_number_key_is_a_button_that_drafts_with_that_topic(pages: Pages) -> N
     assert pages.verdict(ticket).decision == "retopiced"
 
 
+def test_a_draft_of_other_topics_that_is_approved_is_not_an_edited_one(pages: Pages) -> None:
+    ticket = pages.receive()
+    browser = pages.browser("budi")
+    browser.post(f"/tiket/{ticket}/topik", topik="verifikasi-sikap")
+    assert browser.approve(ticket).status_code == 303
+    verdict = pages.verdict(ticket)
+    assert (verdict.decision, verdict.decided_topics) == ("retopiced", ["verifikasi-sikap"])
+
+
+def test_topics_changed_there_and_back_are_those_predicted(pages: Pages) -> None:
+    ticket = pages.receive()
+    browser, predicted = pages.browser("budi"), pages.verdict(ticket).topics
+    browser.post(f"/tiket/{ticket}/topik", topik="verifikasi-sikap")
+    browser.post(f"/tiket/{ticket}/topik", topik=predicted)
+    assert browser.approve(ticket).status_code == 303
+    verdict = pages.verdict(ticket)
+    assert (verdict.decision, verdict.decided_topics) == ("approved", predicted)
+
+
+def test_other_topics_and_other_words_are_an_edited_draft(pages: Pages) -> None:
+    ticket = pages.receive()
+    browser = pages.browser("budi")
+    browser.post(f"/tiket/{ticket}/topik", topik="verifikasi-sikap")
+    draft = pages.draft(ticket)
+    text = f"{draft.text}\nSalam hangat"
+    answer = browser.post(f"/tiket/{ticket}/sunting", teks=text, dari=draft.id, aksi="setujui")
+    assert answer.status_code == 303
+    verdict = pages.verdict(ticket)
+    assert (verdict.decision, verdict.decided_topics) == ("edited", ["verifikasi-sikap"])
+
+
 def test_a_rejected_draft_goes_to_those_that_need_an_answer(pages: Pages) -> None:
     ticket = pages.receive()
     browser = pages.browser("budi")

@@ -34,6 +34,15 @@ def test_an_edited_text_is_approved_in_one_step(pages: Pages) -> None:
     assert pages.verdict(ticket).decision == "edited"
 
 
+def test_a_draft_handed_in_as_it_was_is_not_an_edited_one(pages: Pages) -> None:
+    ticket = pages.receive()
+    browser, draft = pages.browser("budi"), pages.draft(ticket)
+    typed = draft.text.replace("\n", "\r\n")  # as a form sends it
+    browser.post(f"/tiket/{ticket}/sunting", teks=typed, dari=draft.id, aksi="setujui")
+    verdict = pages.verdict(ticket)
+    assert (verdict.decision, verdict.decided_topics) == ("approved", verdict.topics)
+
+
 def test_a_ticket_without_draft_is_answered_by_hand(pages: Pages) -> None:
     ticket = pages.receive()
     browser = pages.browser("budi")

@@ -42,6 +42,10 @@ class StoreError(ResponderError):
     exit_code = 5
 
 
+class Unstorable(StoreError):  # noqa: N818 - a state of a value, named as `UnreadableMail` is
+    """A value that no column can hold: a number that is too large, a text with NUL."""
+
+
 class UnreadableMail(ResponderError):  # noqa: N818 - a state of a mail, named as the tickets name it
     """A mail is over a limit or cannot be parsed; its raw bytes go to quarantine."""
 

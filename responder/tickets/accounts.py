@@ -150,10 +150,22 @@ def by_name(connection: Connection, name: str) -> Row[Any] | None:
     return connection.execute(select(User.__table__).where(User.name == name.strip().lower())).first()
 
 
-def password_fits(connection: Connection, user_id: int, password: str) -> bool:
-    """Whether `password` is the account's: asked again before it is changed."""
-    kept = connection.scalar(select(User.password_hash).where(User.id == user_id))
-    return _verify(kept or _nobody(), password)
+def ask_again(database: Database, user_id: int, name: str, password: str, now: datetime) -> Denied | None:
+    """Ask whoever is logged in for the account's password before it is changed; None when it fits.
+
+    Guesses are counted like log-ins, but apart from them: who holds a stolen session must not slow the owner down.
+    """
+    keys = {"account": f"again:{name}"}
+    with database.begin() as connection:
+        if wait := _wait(connection, keys, now):
+            return Denied(wait)
+        _count(connection, keys["account"], now)
+        kept = connection.scalar(select(User.password_hash).where(User.id == user_id))
+    if not _verify(kept or _nobody(), password):
+        return Denied()
+    with database.begin() as connection:
+        connection.execute(delete(LoginAttempts).where(LoginAttempts.key == keys["account"]))
+    return None
 
 
 def log_in(

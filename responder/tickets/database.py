@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, inspect, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
-from responder.errors import StoreError
+from responder.errors import StoreError, Unstorable
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
@@ -245,6 +245,9 @@ def _alembic_config() -> AlembicConfig:
 def _as_store_error(url: str) -> Iterator[None]:
     try:
         yield
+    except (DataError, OverflowError) as error:
+        # SQLite's driver reports a number that is too large by Python's own exception.
+        raise Unstorable("a number is out of range, or a text holds NUL") from error
     except OperationalError as error:
         raise StoreError(f"database {_place(url)}: {_what(error)}") from error
     except SQLAlchemyError as error:

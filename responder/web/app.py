@@ -14,7 +14,7 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from responder.config import Settings
-from responder.errors import Refused, ResponderError, StoreError
+from responder.errors import Refused, ResponderError, StoreError, Unstorable
 from responder.tickets.database import Database
 from responder.web import (
     assets,
@@ -53,10 +53,17 @@ def create_app(settings: Settings, database: Database, clock: Callable[[], datet
         yield
         service.close()
 
-    app = FastAPI(title="LPSE responder", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="LPSE responder",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # it would build an address from a Host header that is only roughly ours
+        lifespan=lifespan,
+    )
     app.state.service = service
     app.add_middleware(Guard, web=settings.web)
-    app.add_api_route("/sehat", _healthy, methods=["GET"])
+    app.add_api_route("/sehat", _healthy, methods=["GET", "HEAD"])
     # `ticket` last: it takes every other address below a ticket.
     for module in (assets, health, login, lists, people, reports, topics, frames, writing, decisions, ticket):
         app.include_router(module.router)
@@ -86,6 +93,8 @@ def _forbidden(request: Request, _: Exception) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, Refused):
         return _problem(request, 409, "error.refused", error)
+    if isinstance(error, Unstorable):
+        return _problem(request, 400, "error.malformed")
     log.error("request failed", path=request.url.path, error=str(error))
     return _problem(request, 503 if isinstance(error, StoreError) else 500, "error.failed", str(error))
 
@@ -96,9 +105,10 @@ def _malformed(request: Request, _: Exception) -> Response:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _problem(
-        request, error.status_code, "error.not_found" if error.status_code == 404 else "error.http"
-    )
+    key = "error.not_found" if error.status_code == 404 else "error.http"
+    answer = _problem(request, error.status_code, key)
+    answer.headers.update(error.headers or {})  # a 405 names the methods that are served (RFC 9110 15.5.6)
+    return answer
 
 
 def _problem(request: Request, status: int, key: str, why: str | Refused = "") -> Response:
@@ -109,7 +119,9 @@ def _problem(request: Request, status: int, key: str, why: str | Refused = "") -
     except StoreError:
         visitor = None
     said = visitor.words if visitor is not None else words(request.cookies.get("bahasa", ""))
-    detail = refusal(said, why) if isinstance(why, Refused) else why
+    # What the database says may name hosts, users and tables: for members of staff only.
+    told = why if visitor is not None else ""
+    detail = refusal(said, why) if isinstance(why, Refused) else told
     return render(
         request, service, "error.html", visitor, status, push="false", key=key, detail=detail, code=status
     )

@@ -19,12 +19,13 @@ from responder.web.marking import Piece, differences
 from responder.web.place import At, Place
 from responder.web.service import Service, UsesService
 from responder.web.ticket import ticket_page
+from responder.web.typed import Printable
 from responder.web.visitors import Decides, SeniorDecides, SignedOut, Types, Visitor
 from responder.web.wording import refusal
 
 router = APIRouter()
 
-Reason = Annotated[str, Form(max_length=desk.LONGEST_NOTE)]
+Reason = Annotated[str, Form(max_length=desk.LONGEST_NOTE), Printable]
 
 
 @router.post("/tiket/{ticket_id}/setujui")
@@ -40,6 +41,10 @@ def approve(
     """Approve exactly the text that was shown; when it is no longer current, show what has changed."""
     try:
         with service.database.begin() as connection:
+            not_blind(connection, ticket_id)
+            shown = lifecycle.reply(connection, balasan)
+            if shown is None or shown.ticket_id != ticket_id:
+                raise Refused(Refusal.NO_DRAFT, reply=balasan)
             following = next_item(connection, service, at, ticket_id)
             approval.approve(
                 connection,
@@ -68,7 +73,7 @@ def retopic(
     """Draft again with other topics; the ticket stays in view, for the new text has to be read."""
     try:
         with service.database.begin() as connection:
-            _not_blind(connection, ticket_id)
+            not_blind(connection, ticket_id)
             office = _office(connection, service, ticket_id)
             editing.retopic(connection, office, ticket_id, topik, visitor.name, service.clock())
     except Refused as error:
@@ -90,6 +95,7 @@ def reject(
     act = approval.close if aksi == "tutup" else approval.reject
     try:
         with service.database.begin() as connection:
+            not_blind(connection, ticket_id)
             following = next_item(connection, service, at, ticket_id)
             act(connection, ticket_id, visitor.name, service.clock(), alasan.strip())
     except Refused as error:
@@ -166,7 +172,7 @@ def note(
     visitor: Types,
     ticket_id: int,
     at: At,
-    catatan: Annotated[str, Form(max_length=desk.LONGEST_NOTE)] = "",
+    catatan: Reason = "",
 ) -> Response:
     """Write a note; when the session is over it goes on with the log-in form."""
     if visitor.over:
@@ -222,7 +228,10 @@ def disarm(service: UsesService, visitor: SeniorDecides) -> Response:
 @router.post("/pengiriman/aktifkan")
 def arm(service: UsesService, visitor: SeniorDecides) -> Response:
     with service.database.begin() as connection:
-        switches.arm(connection, visitor.name, service.clock())
+        found = switches.arming(connection)
+        # Arming again would move the time from which mail is answered automatically.
+        if not found.armed or found.breaker or found.hold:
+            switches.arm(connection, visitor.name, service.clock())
     return RedirectResponse("/", 303)
 
 
@@ -266,7 +275,8 @@ def _office(connection: Connection, service: Service, ticket_id: int) -> Office:
     return service.office(ticket.mailbox)
 
 
-def _not_blind(connection: Connection, ticket_id: int) -> None:
+def not_blind(connection: Connection, ticket_id: int) -> None:
+    """Raises Refused while a blind choice is open: nothing else is decided before."""
     if desk.blind(connection, ticket_id) is not None:
         raise Refused(Refusal.BLIND, ticket=ticket_id)
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from responder.config import LOOPBACK_HOSTS, Web
+
+log = structlog.get_logger("responder.web")
 
 API = "/api/"
 """Requests below it bring a token in a header that no browser adds by itself, so their Origin says nothing."""
@@ -81,14 +84,23 @@ class Guard:
             await PlainTextResponse(words, status)(scope, receive, send)
             return
         body = _Body(receive, self._web.body_bytes)
+        begun = False
 
         async def sending(message: Message) -> None:
+            nonlocal begun
             # What reads the body may take the error for a malformed one and answer by itself.
             if not body.too_large:
+                begun = True
                 await send(message)
 
-        with suppress(_TooLarge):
-            await self._app(scope, body.receive, sending)
+        try:
+            with suppress(_TooLarge):
+                await self._app(scope, body.receive, sending)
+        except Exception:
+            # The framework would answer outside of this guard, without its headers.
+            log.exception("request failed", path=scope["path"])
+            if not begun:
+                await PlainTextResponse("Ada gangguan pada layanan.", 500)(scope, receive, send)
         if body.too_large:
             await PlainTextResponse("Permintaan terlalu besar.", 413)(scope, receive, send)
 

@@ -16,14 +16,14 @@ from responder.web.service import Service
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=["GET", "HEAD"])
 def healthz() -> JSONResponse:
     """200 while the process lives and its threads get on, else 503."""
     stuck = health.stuck()
     return JSONResponse({"ok": not stuck, "problems": stuck}, 503 if stuck else 200)
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=["GET", "HEAD"])
 def readyz(request: Request) -> JSONResponse:
     """200 while the database answers and every mailbox was read lately, else 503."""
     service: Service = request.app.state.service

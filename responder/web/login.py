@@ -17,6 +17,7 @@ from responder.web.pages import render
 from responder.web.place import Place
 from responder.web.service import Service, UsesService
 from responder.web.ticket import ticket_page
+from responder.web.typed import Printable
 from responder.web.visitors import Decides, Reads, SignedOut, Visitor, local_path
 
 router = APIRouter()
@@ -37,7 +38,7 @@ def log_in(
     nama: Annotated[str, Form(max_length=200)] = "",
     sandi: Annotated[str, Form(max_length=1000)] = "",
     lanjut: Annotated[str, Form(max_length=2000)] = "/",
-    catatan: Annotated[str, Form(max_length=desk.LONGEST_NOTE)] = "",
+    catatan: Annotated[str, Form(max_length=desk.LONGEST_NOTE), Printable] = "",
 ) -> Response:
     """Begin a session and go on; a note that its predecessor did not live to save comes back on its ticket."""
     client = request.client.host if request.client else ""
@@ -45,7 +46,7 @@ def log_in(
     found = accounts.log_in(service.database, nama, sandi, client, agent, service.clock(), service.lasts)
     onward = local_path(lanjut)
     if isinstance(found, accounts.Denied):
-        seconds = -(-found.wait // timedelta(seconds=1))
+        seconds = _seconds(found)
         answer = login_page(
             request,
             service,
@@ -64,7 +65,7 @@ def log_in(
         assert visitor is not None
         response = ticket_page(request, service, visitor, int(ticket[1]), Place(), note=catatan)
     _set_cookie(response, service, found.token)
-    response.set_cookie("bahasa", found.language, max_age=31_536_000, httponly=True, samesite="lax")
+    _remember_language(response, service, found.language)
     return response
 
 
@@ -89,7 +90,7 @@ def set_language(service: UsesService, visitor: Decides, bahasa: Annotated[str, 
     with service.database.begin() as connection:
         accounts.set_language(connection, visitor.user_id, bahasa)
     response = RedirectResponse("/saya", 303)
-    response.set_cookie("bahasa", bahasa, max_age=31_536_000, httponly=True, samesite="lax")
+    _remember_language(response, service, bahasa)
     return response
 
 
@@ -104,16 +105,20 @@ def set_password(
 ) -> Response:
     """Another password; every session ends, this one too."""
     if baru != ulang:
-        return _own_page(request, service, visitor, error=visitor.words("account.not_repeated"))
-    with service.database.read() as connection:
-        fits = accounts.password_fits(connection, visitor.user_id, lama)
-    if not fits:
-        return _own_page(request, service, visitor, error=visitor.words("login.wrong"))
+        return _own_page(request, service, visitor, 422, visitor.words("account.not_repeated"))
+    denied = accounts.ask_again(service.database, visitor.user_id, visitor.name, lama, service.clock())
+    if denied is not None and denied.wait:
+        seconds = _seconds(denied)
+        answer = _own_page(request, service, visitor, 429, visitor.words("login.wait", seconds=seconds))
+        answer.headers["retry-after"] = str(seconds)
+        return answer
+    if denied is not None:
+        return _own_page(request, service, visitor, 422, visitor.words("account.old_wrong"))
     try:
         with service.database.begin() as connection:
             accounts.set_password(connection, visitor.name, baru, visitor.name, service.clock())
     except Refused:
-        return _own_page(request, service, visitor, error=visitor.words("account.weak"))
+        return _own_page(request, service, visitor, 422, visitor.words("account.weak"))
     return RedirectResponse("/masuk?lanjut=/saya", 303)
 
 
@@ -151,7 +156,14 @@ def login_page(
     )
 
 
-def _own_page(request: Request, service: Service, visitor: Visitor, error: str = "") -> Response:
+def _seconds(denied: accounts.Denied) -> int:
+    """Until the next attempt, rounded up."""
+    return -(-denied.wait // timedelta(seconds=1))
+
+
+def _own_page(
+    request: Request, service: Service, visitor: Visitor, status: int = 200, error: str = ""
+) -> Response:
     with service.database.read() as connection:
         open_sessions = accounts.sessions(connection, visitor.user_id, service.clock())
     return render(
@@ -159,7 +171,7 @@ def _own_page(request: Request, service: Service, visitor: Visitor, error: str =
         service,
         "account.html",
         visitor,
-        422 if error else 200,
+        status,
         push="false" if error else None,
         sessions=open_sessions,
         languages=accounts.LANGUAGES,
@@ -175,6 +187,18 @@ def _set_cookie(response: Response, service: Service, token: str) -> None:
         token,
         max_age=round(service.lasts.total_seconds()),
         path="/",
+        secure=service.settings.web.secure,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _remember_language(response: Response, service: Service, language: str) -> None:
+    """For the log-in page, which knows nobody yet."""
+    response.set_cookie(
+        "bahasa",
+        language,
+        max_age=31_536_000,
         secure=service.settings.web.secure,
         httponly=True,
         samesite="lax",

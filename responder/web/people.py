@@ -12,12 +12,13 @@ from responder.tickets import accounts
 from responder.tickets.models_staff import Role
 from responder.web.pages import render
 from responder.web.service import Service, UsesService
+from responder.web.typed import Printable
 from responder.web.visitors import AdminDecides, AdminReads, Visitor
 from responder.web.wording import refusal
 
 router = APIRouter()
 
-Field = Annotated[str, Form(max_length=200)]
+Field = Annotated[str, Form(max_length=200), Printable]
 
 
 @router.get("/akun")

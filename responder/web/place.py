@@ -12,6 +12,9 @@ from fastapi import Depends, Query
 
 from responder.tickets.queues import OF_MESSAGES, Filters, Queue
 
+EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)
+"""Days outside narrow a list as these do, and can be counted with in every time zone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -70,7 +73,8 @@ class Place:
 
 def _midnight(day: str, zone: ZoneInfo) -> datetime | None:
     try:
-        return datetime.combine(date.fromisoformat(day), time(), zone) if day else None
+        given = date.fromisoformat(day) if day else None
+        return datetime.combine(min(max(given, EARLIEST), LATEST), time(), zone) if given else None
     except ValueError:
         return None  # a date that a browser without date fields let through narrows nothing
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from responder.mail import masking
 from responder.tickets import audit
 from responder.web.wording import Words
 
@@ -35,5 +36,5 @@ def tell(event: Any, words: Words, titles: Mapping[str, str]) -> Told:
 
 def _more(detail: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     topics = ", ".join(titles.get(slug, slug) for slug in detail.get("topics") or () if slug)
-    said = [str(detail[key]) for key in ("why", "reason", "answer") if detail.get(key)]
+    said = [masking.mask(str(detail[key])) for key in ("why", "reason", "answer") if detail.get(key)]
     return " · ".join(part for part in (topics, *said) if part)

@@ -46,12 +46,14 @@ def _fact(said: Words, fact: object) -> object:
     return said.known(f"reply.{fact}", fact) if isinstance(fact, ReplyStatus) else fact
 
 
-@cache
 def words(language: str) -> Words:
     """The words of `language`, of the default one when there is no such language."""
+    return _read(language if language in languages() else DEFAULT)
+
+
+@cache
+def _read(language: str) -> Words:
     path = _FOLDER / f"{language}.toml"
-    if language not in languages():
-        return words(DEFAULT)
     return Words(language, dict(_flat(tomllib.loads(path.read_text(encoding="utf-8")))))
 
 

@@ -13,16 +13,17 @@ from responder.pipeline import desk
 from responder.refusal import Refusal
 from responder.tickets import lifecycle
 from responder.web import marking, nav, reading
-from responder.web.decisions import decided, next_item, stay
+from responder.web.decisions import decided, next_item, not_blind, stay
 from responder.web.pages import Formats, render
 from responder.web.place import At, Place
 from responder.web.service import Service, UsesService
+from responder.web.typed import Printable
 from responder.web.visitors import Beats, Decides, Reads, SignedOut, Types, Visitor
 from responder.web.wording import refusal
 
 router = APIRouter()
 
-Text = Annotated[str, Form(max_length=desk.LONGEST_TEXT)]
+Text = Annotated[str, Form(max_length=desk.LONGEST_TEXT), Printable]
 Basis = Annotated[str, Form(max_length=20)]
 
 
@@ -57,6 +58,7 @@ def hand_in(
     following: int | None = None
     try:
         with service.database.begin() as connection:
+            not_blind(connection, ticket_id)
             ticket = lifecycle.ticket(connection, ticket_id)
             office = service.office(ticket.mailbox if ticket is not None else "")
             if aksi == "setujui":

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from responder.errors import Refused, ResponderError, StoreError
+from responder.errors import Refused, ResponderError, StoreError, Unstorable
 from responder.web.api import deciding, people, presence, reading, reporting, running, topics
 from responder.web.api.problems import MEDIA_TYPE, ApiProblem, Code, FieldError, Problem, described
 from responder.web.service import Service
@@ -62,9 +62,12 @@ def _invalid(request: Request, error: Exception) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, Refused):
         return _problem(request, ApiProblem(409, Code.REFUSED, error))
+    if isinstance(error, Unstorable):
+        return _problem(request, ApiProblem(422, Code.INVALID, str(error)))
     log.error("request failed", path=request.url.path, error=str(error))
     if isinstance(error, StoreError):
-        return _problem(request, ApiProblem(503, Code.UNAVAILABLE, str(error)))
+        # Its message may name hosts, users and tables, and perhaps nobody has shown a token yet.
+        return _problem(request, ApiProblem(503, Code.UNAVAILABLE, "the log says why"))
     return _problem(request, ApiProblem(500, Code.FAILED, str(error)))
 
 

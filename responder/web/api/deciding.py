@@ -82,6 +82,7 @@ def close(service: UsesService, caller: Officer, ticket_id: TicketId, wish: give
     with service.database.begin() as connection:
         repeated = existing(connection, ticket_id).status is TicketStatus.CLOSED
         if not repeated:
+            not_blind(connection, ticket_id)
             approval.close(connection, ticket_id, caller.name, service.clock(), wish.reason.strip())
         return _done(connection, ticket_id, repeated=repeated)
 

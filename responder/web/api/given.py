@@ -12,16 +12,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from responder.pipeline import desk
 from responder.tickets.models_staff import Role
 from responder.tickets.queues import Filters, Queue
-from responder.web.place import Place
+from responder.web.place import EARLIEST, LATEST, Place
 from responder.web.service import UsesService
+from responder.web.typed import Printable
 
 LARGEST_ID = 2**53 - 1
 """Of every record: what programs that know only floating-point numbers still count exactly."""
 
 MOST = 100  # rows of one page
-EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)
-"""Days outside narrow a list as these do, and can be counted with in every time zone."""
-
 CURSOR = r"^([0-9]{8}T[0-9]{12}-[0-9]{1,16})?$"
 """Where a page begins (`queues.Page.next`); "" = at the start."""
 
@@ -31,7 +29,7 @@ TicketId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 RecordId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(lambda given: _whole(given))]
 Slug = Annotated[str, Field(min_length=1, max_length=80)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Reason = Annotated[str, Field(max_length=500)]
+Reason = Annotated[str, Field(max_length=500), Printable]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 Day = Annotated[
     date | None,
@@ -68,7 +66,7 @@ class BlindChoice(Wish):
 
 
 class Typed(Wish):
-    text: str = Field(max_length=desk.LONGEST_TEXT)
+    text: Annotated[str, Field(max_length=desk.LONGEST_TEXT), Printable]
     based_on: RecordId | None = Field(default=None, description="The draft that the text was written over")
 
 
@@ -77,7 +75,7 @@ class Draft(Typed):
 
 
 class NoteText(Wish):
-    text: str = Field(max_length=desk.LONGEST_NOTE)
+    text: Annotated[str, Field(max_length=desk.LONGEST_NOTE), Printable]
 
 
 class Batch(Wish):

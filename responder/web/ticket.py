@@ -76,6 +76,7 @@ def ticket_page(
         files = attachments.of_mail(connection, found.newest)
         context = nav.context(connection, service, at, decided)
     office = service.offices().get(found.ticket.mailbox)
+    known = predicted(service, office, found, revealed=revealed)
     return render(
         request,
         service,
@@ -91,9 +92,10 @@ def ticket_page(
         problem=problem,
         note=note,
         hides=_hides(found),
+        reason=_reason(found, known["content_problems"]),
         shown_of_earlier=EARLIER_TEXT,
         difference=difference,
-        **predicted(service, office, found, revealed=revealed),
+        **known,
         timeline=[] if found.blind else timeline.told(found.events, visitor.words, context["titles"]),
         longest=reading.LONGEST_TEXT,
         **context,
@@ -105,6 +107,16 @@ def _hides(found: Desk) -> bool:
     newest = (found.newest.subject, found.newest.text) if found.newest is not None else ()
     earlier = ((one.new_text or one.text)[:EARLIER_TEXT] for one in found.mails if one is not found.newest)
     return any(masking.find(text) for text in (*newest, *earlier))
+
+
+def _reason(found: Desk, problems: Sequence[tuple[str, str]]) -> str:
+    """Why the ticket waits, without the problems of content that are listed beside it."""
+    if found.blind or found.troubled is not None:
+        return ""
+    said = found.ticket.reason
+    for _, problem in problems:
+        said = said.replace(f"{problem[:1].upper()}{problem[1:]}.", "")
+    return masking.mask(" ".join(said.split()))
 
 
 def predicted(service: Service, office: Office | None, found: Desk, *, revealed: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 TESTS ?= tests
+WORKERS ?= 3
 
 .PHONY: soak demo test lint format fuzz faults screenshots bench clean
 
@@ -21,7 +22,7 @@ demo: $(STAMP)
 	$(BIN)/responder demo $(if $(ONCE),--once) $(if $(MAILS),--mails $(MAILS))
 
 test: lint
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 from responder.errors import Refused
 from responder.refusal import Refusal
 from responder.replies.render import unconfirmed_markers
-from responder.tickets import audit, authorship, lifecycle
+from responder.tickets import audit, authorship, lifecycle, takeover
 from responder.tickets.status import ReplyKind, ReplyStatus, TicketStatus
 
 _LEAVING = frozenset({ReplyStatus.APPROVED, ReplyStatus.SENDING})
@@ -37,6 +37,7 @@ def approve(
     row = _waiting(connection, reply_id)
     if row.sha256 != sha256:
         raise Refused(Refusal.CHANGED, ticket=row.ticket_id)
+    takeover.lock(connection, row.ticket_id)  # or a mail that is being handled would be overlooked
     _refuse_if_stale(connection, row)
     _refuse_a_second_answer(connection, row)
     if markers := unconfirmed_markers(row.text):
@@ -86,7 +87,7 @@ def reject(connection: Connection, ticket_id: int, actor: str, now: datetime, re
 
 def close(connection: Connection, ticket_id: int, actor: str, now: datetime, reason: str = "") -> None:
     """End a ticket without (further) answer. Raises Refused when an approved reply has not left yet."""
-    row = lifecycle.ticket(connection, ticket_id)
+    row = takeover.lock(connection, ticket_id)
     if row is None:
         raise Refused(Refusal.NO_TICKET, ticket=ticket_id)
     for reply in lifecycle.replies(connection, ticket_id):
@@ -119,6 +120,7 @@ def send_again(connection: Connection, reply_id: int, actor: str, now: datetime)
     row = lifecycle.reply(connection, reply_id)
     if row is None:
         raise Refused(Refusal.NO_REPLY, reply=reply_id)
+    takeover.lock(connection, row.ticket_id)
     if not row.data:
         raise Refused(Refusal.ERASED, reply=reply_id)
     for frm in (ReplyStatus.UNCERTAIN, ReplyStatus.FAILED):
@@ -131,7 +133,7 @@ def send_again(connection: Connection, reply_id: int, actor: str, now: datetime)
             decided_at=now,
             next_try=now,
         ):
-            lifecycle.set_ticket(connection, row.ticket_id, TicketStatus.ANSWERED, now)
+            lifecycle.answered_by(connection, row, now)
             audit.record(
                 connection,
                 [audit.Entry(row.ticket_id, actor, "send_again", {"reply": reply_id, "was": frm.value})],

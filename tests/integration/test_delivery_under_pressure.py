@@ -242,3 +242,45 @@ def test_a_mail_that_the_database_refuses_holds_up_no_other(database: Database, 
     done = handler.handle_due(NOW)
     assert [one.result for one in done] == ["flagged", "retry", "flagged"]
     assert "pt2@" not in done[1].why
+
+
+def test_an_approval_meets_the_mail_that_is_being_handled(postgres: Postgres) -> None:
+    """PostgreSQL: the vendor's next mail is written while its ticket's draft is approved; it must go on waiting."""
+    store = Database(postgres.database())
+    store.migrate()
+    with store.begin() as connection:
+        ticket, message = ticketed(connection)
+        draft = drafted(connection, ticket, message)
+    refused: list[str] = []
+
+    def approve() -> None:
+        try:
+            with store.begin() as connection:
+                approval.approve(connection, draft, f"{1:064x}", "sari", NOW, undo_seconds=0)
+        except Refused as error:
+            refused.append(str(error))
+
+    approving = threading.Thread(target=approve)
+    with store.begin() as connection:
+        newer = received(connection, uid=2)
+        ledger.finish(connection, newer, Disposition.TICKETED, ticket_id=ticket, kind="person")
+        lifecycle.set_ticket(connection, ticket, TicketStatus.NEEDS_STAFF, NOW)
+        approving.start()
+        wait_until(lambda: _waiting_for_a_lock(store) == 1, "the approval")
+    approving.join(60)
+    with store.read() as connection:
+        row = lifecycle.ticket(connection, ticket)
+    assert row is not None and row.status is TicketStatus.NEEDS_STAFF
+    assert refused and "newer mail" in refused[0]
+    store.close()
+
+
+def test_sending_an_earlier_answer_again_leaves_the_newer_mail_in_its_queue(database: Database) -> None:
+    with database.begin() as connection:
+        ticket, message = ticketed(connection)
+        uncertain = drafted(connection, ticket, message, status=ReplyStatus.UNCERTAIN)
+        newer = ticketed(connection, uid=2, ticket_id=ticket)[1]
+        drafted(connection, ticket, newer)
+        approval.send_again(connection, uncertain, "sari", NOW)
+        row = lifecycle.ticket(connection, ticket)
+    assert row is not None and row.status is TicketStatus.NEEDS_APPROVAL

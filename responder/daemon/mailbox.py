@@ -119,6 +119,8 @@ class MailboxWorker:
             if everything and not done.busy:
                 self._everything = False
         self._report(done, time.monotonic() - began)
+        if done.filing.more:
+            self.wake()  # between two passes new mail has its turn
         if not done.busy and not done.handled:
             _make_ready(rounds, self.name)
 

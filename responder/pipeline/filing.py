@@ -7,6 +7,7 @@ read here too: a reply of staff found there takes over ours (rule 28b); our own 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,6 +55,7 @@ class FilingTally:
     settled: int = 0
     client: ClientTally = field(default_factory=ClientTally)
     refused: list[str] = field(default_factory=list)  # wishes that the server refused, to be tried again
+    more: bool = False  # as much was done as one pass does; there may be more
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,21 +229,54 @@ class Filer:
             rows = lifecycle.to_file(connection, self._office.name, BATCH, now)
         if not rows:
             return
+        copied = self._copy_to_sent(rows, tally, now)
+        answered = self._mark_answered(copied, tally, now)
+        with self._database.begin() as connection:
+            for row in answered:
+                lifecycle.filed(connection, row.id)
+        tally.filed += len(answered)
+        tally.more |= len(answered) == BATCH
+
+    def _copy_to_sent(self, rows: Sequence[Any], tally: FilingTally, now: datetime) -> Sequence[Any]:
+        """Those of `rows` that are in Sent: a copy from an earlier try is found by its Message-ID."""
         sent = None if self._office.config.files_sent_itself else self._session.find_folder("sent")
-        inbox = self._session.select(self._office.config.folders.inbox).uidvalidity
+        if sent is None:
+            return rows
+        try:
+            # For all at once: opening and searching a folder of many mails costs more than what is done in it.
+            there = self._session.known_message_ids(sent, [row.header_id for row in rows])
+        except MailServerError as error:
+            self._none_filed(rows, error, tally, now)
+            return ()
+        copied = []
         for row in rows:
             try:
-                if sent is not None and not self._session.search_message_id(sent, row.header_id):
+                if row.header_id not in there:
                     self._session.append(sent, row.data, (b"\\Seen",), row.sent_at)
-                if row.folder == self._office.config.folders.inbox and row.uidvalidity == inbox:
-                    self._session.add_flags(row.folder, [row.uid], (b"\\Answered",))
             except MailServerError as error:
-                self._filing_failed(row, error, now)
-                self._refused(error, tally)
-                continue
-            with self._database.begin() as connection:
-                lifecycle.filed(connection, row.id)
-            tally.filed += 1
+                self._none_filed([row], error, tally, now)
+            else:
+                copied.append(row)
+        return copied
+
+    def _mark_answered(self, rows: Sequence[Any], tally: FilingTally, now: datetime) -> Sequence[Any]:
+        """Set \\Answered on the mails that `rows` answer; return those of which nothing remains to be done."""
+        inbox = self._office.config.folders.inbox
+        try:
+            uidvalidity = self._session.select(inbox).uidvalidity
+            uids = [row.uid for row in rows if row.folder == inbox and row.uidvalidity == uidvalidity]
+            self._session.add_flags(inbox, uids, (b"\\Answered",))
+        except MailServerError as error:
+            self._none_filed(rows, error, tally, now)
+            return ()
+        return rows
+
+    def _none_filed(
+        self, rows: Sequence[Any], error: MailServerError, tally: FilingTally, now: datetime
+    ) -> None:
+        for row in rows:
+            self._filing_failed(row, error, now)
+        self._refused(error, tally)
 
     def _filing_failed(self, row: Any, error: MailServerError, now: datetime) -> None:
         wait = min(FILING_RETRY * 2 ** min(row.filing_attempts, 10), FILING_RETRY_MAX)
@@ -266,6 +301,7 @@ class Filer:
             with self._database.begin() as connection:
                 lifecycle.copy_gone(connection, row.id)
             tally.drafts_removed += 1
+        tally.more |= len(rows) == BATCH
 
     def _place_drafts(self, tally: FilingTally, now: datetime) -> None:
         with self._database.read() as connection:
@@ -282,6 +318,7 @@ class Filer:
             with self._database.begin() as connection:
                 lifecycle.copy_placed(connection, row.id, uidvalidity, uid)
             tally.drafts_placed += 1
+        tally.more |= tally.drafts_placed == BATCH
 
     def _place(self, folder: str, row: Any, now: datetime) -> tuple[int, int]:
         """Place one copy; return its (UIDVALIDITY, UID), the UID 0 where the server does not tell."""
@@ -310,3 +347,4 @@ class Filer:
         with self._database.begin() as connection:
             takeover.flagged(connection, [message_id for message_id, _ in rows])
         tally.flagged += len(rows)
+        tally.more |= len(rows) == BATCH

@@ -23,7 +23,6 @@ from responder.pipeline.clientmail import HEAD_FIELDS, ClientMail, Content, Head
 from responder.pipeline.office import Office
 from responder.tickets import audit, lifecycle, switches, takeover
 from responder.tickets.database import Database
-from responder.tickets.status import DraftCopy, ReplyStatus
 
 log = structlog.get_logger("responder.mailclient")
 
@@ -32,6 +31,9 @@ Folder = Literal["approved", "rejected"]
 BATCH = 50  # mails of a folder looked at in one round
 MOST_DRAFTS = 1000
 """Newest mails of Drafts among which the successor of a missing draft is looked for."""
+
+MOST_PLACED = 2000
+"""Copies in Drafts that are looked for; those of later versions are when earlier ones are decided."""
 
 LONGEST = 10 * 1024 * 1024
 """Octets of a mail that is sent from Approved, its files included: what most vendors' servers still take."""
@@ -122,15 +124,9 @@ class MailClient:
         state = self._session.select(folder, readonly=True)
         return Drafts(state.uidvalidity, frozenset(self._session.undeleted()))
 
-    def _placed(self) -> list[Any]:
-        """The versions that wait or are about to leave and whose copy we have placed in Drafts."""
+    def _placed(self) -> Sequence[Any]:
         with self._database.read() as connection:
-            return [
-                row
-                for state in (DraftCopy.PLACED, DraftCopy.REMOVE)
-                for row in lifecycle.draft_copies(connection, self._office.name, state, BATCH * 20)
-                if row.status in {ReplyStatus.DRAFTED, ReplyStatus.APPROVED}
-            ]
+            return lifecycle.placed_copies(connection, self._office.name, MOST_PLACED)
 
     def _decide_all(
         self, role: Folder, folder: str, drafts: Drafts, tally: ClientTally, now: datetime
@@ -231,7 +227,9 @@ class MailClient:
             Head.of(uid, block)
             for uid, block in sorted(self._session.fetch_headers(uids, HEAD_FIELDS).items(), reverse=True)
         ]
-        for row in missing:
+        with self._database.read() as connection:
+            versions = [lifecycle.reply(connection, row.id) for row in missing]
+        for row in filter(None, versions):
             head = next((one for one in heads if clientdesk.is_version_of(self._office, one, row)), None)
             if head is not None:
                 heads.remove(head)

@@ -73,6 +73,16 @@ _COPIES = (
     .order_by(_REPLIES.c.id)
     .limit(bindparam("limit"))
 )
+_PLACED = (
+    select(_REPLIES.c.id, _REPLIES.c.draft_uidvalidity, _REPLIES.c.draft_uid)
+    .where(
+        _REPLIES.c.mailbox == bindparam("mailbox"),
+        _REPLIES.c.draft_copy.in_([DraftCopy.PLACED, DraftCopy.REMOVE]),
+        _REPLIES.c.status.in_([ReplyStatus.DRAFTED, ReplyStatus.APPROVED]),
+    )
+    .order_by(_REPLIES.c.id)
+    .limit(bindparam("limit"))
+)
 _PREDICTED = insert(table_of(StaffVerdict))
 # The same mail seen again (rule 50) says nothing that its first copy does not.
 _LATEST = select(func.max(Message.id)).where(
@@ -274,6 +284,14 @@ def to_file(connection: Connection, mailbox: str, limit: int, now: datetime) -> 
 def draft_copies(connection: Connection, mailbox: str, state: DraftCopy, limit: int) -> Sequence[Row[Any]]:
     """Replies whose copy in Drafts is in `state`."""
     return connection.execute(_COPIES, {"mailbox": mailbox, "state": state, "limit": limit}).all()
+
+
+def placed_copies(connection: Connection, mailbox: str, limit: int) -> Sequence[Any]:
+    """(id, draft_uidvalidity, draft_uid) of the versions that wait, or are about to leave, with a copy in Drafts.
+
+    It is asked for in every round: whole versions would be megabytes where many drafts wait.
+    """
+    return connection.execute(_PLACED, {"mailbox": mailbox, "limit": limit}).all()
 
 
 def mark_undelivered(connection: Connection, reply_id: int, words: str) -> None:

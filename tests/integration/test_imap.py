@@ -263,6 +263,25 @@ def test_message_id_is_found_in_another_folder_and_the_working_folder_stays(dove
         assert opened.new_uids(0, 10) == [inbox]
 
 
+def test_many_message_ids_are_looked_for_at_once(dovecot: Dovecot) -> None:
+    ours = [f"kami-{number}@contoh.go.id" for number in range(20)]
+    for one in (ours[3], ours[4], ours[19]):
+        dovecot.deliver(build_mail(message_id=one), folder="Sent")
+    with session(dovecot) as opened:
+        opened.select("INBOX")
+        assert opened.known_message_ids("Sent", ours) == {ours[3], ours[4], ours[19]}
+        assert opened.known_message_ids("Sent", ours[5:19]) == set()
+        assert opened.known_message_ids("Sent", []) == set()
+
+
+def test_many_message_ids_are_looked_for_at_once_with_mail_devel(mail_devel: MailDevel) -> None:
+    mail_devel.deliver(build_mail(message_id="kami-1@contoh.go.id", to=mail_devel.user))
+    with session(mail_devel) as opened:
+        assert opened.known_message_ids("INBOX", ["kami-0@contoh.go.id", "kami-1@contoh.go.id"]) == {
+            "kami-1@contoh.go.id"
+        }
+
+
 def test_copy_that_another_client_just_filed_is_seen(dovecot: Dovecot) -> None:
     with session(dovecot) as opened:
         opened.select("Sent")

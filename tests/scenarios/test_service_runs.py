@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from responder.pipeline.filing import BATCH
 from responder.tickets.database import Database
 from responder.tickets.models import Reply
 from responder.tickets.models_upkeep import Alarm, Job
@@ -15,7 +16,7 @@ from tests.daemon import running
 from tests.imap_proxy import ImapProxy
 from tests.postgres import Postgres
 from tests.scenarios.faults import TOPIC
-from tests.scenarios.installation import Installation
+from tests.scenarios.installation import DRAFTS, Installation
 from tests.servers import wait_until
 
 QUESTION = "Kami lupa password akun LPSE. Bagaimana cara reset password? Email terdaftar masih aktif."
@@ -95,6 +96,18 @@ def test_an_approved_reply_leaves_when_its_undo_window_is_over_without_waiting_f
         wait_until(lambda: len(office.tickets()) == 1, "a ticket")
         office.run("approve", "1", "--yes")
         wait_until(lambda: len(office.replies_to()) == 1, "the reply")
+
+
+def test_more_wishes_than_one_pass_does_are_done_without_waiting_for_the_schedule(
+    dovecot_office: Installation,
+) -> None:
+    office = dovecot_office
+    office.write_config(RARELY + "idle = false\n")
+    office.ready()
+    for number in range(BATCH + 5):
+        office.deliver("Lupa password", QUESTION, sender=f"admin@vendor{number}.example")
+    with running(office):
+        wait_until(lambda: len(office.folder(DRAFTS)) == BATCH + 5, "every draft in Drafts")
 
 
 def test_a_stop_lets_the_reply_in_hand_end_and_begins_no_other(dovecot_office: Installation) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 from sqlalchemy import update
 
 from responder.tickets import switches
@@ -323,12 +326,12 @@ def test_a_mail_in_quarantine_is_put_back_to_work(pages: Pages) -> None:
         connection.execute(
             update(Message)
             .where(Message.ticket_id == ticket)
-            .values(disposition="quarantined", reason="too deep", ticket_id=None)
+            .values(disposition="quarantined", reason="parts nested deeper than 30", ticket_id=None)
         )
         connection.execute(update(Ticket).where(Ticket.id == ticket).values(status="closed"))
     browser = pages.browser("budi")
     page = browser.get("/antrean?antrean=quarantined")
-    assert "too deep" in page.text
+    assert "bersarang lebih dari 30 tingkat" in page.text
     assert 'action="/karantina/1/ulangi"' in page.text
     assert browser.post("/karantina/1/ulangi").status_code == 303
     assert ("budi", "quarantine_retried") in pages.events()
@@ -361,3 +364,15 @@ def test_the_same_on_postgresql(pages_on_postgresql: Pages) -> None:
     browser.post(f"/tiket/{second}/audit", topik="lupa-password")
     assert "klik lupa password" in text_of(browser.get(f"/tiket/{second}").text)
     assert browser.get("/cari?kata=password").status_code == 200
+
+
+def test_a_fact_that_is_not_confirmed_is_told_once_above_the_mail(pages: Pages) -> None:
+    ticket = pages.receive(
+        "Email perusahaan yang terdaftar di akun LPSE tidak dapat diakses lagi. Apa persyaratan mengganti email?",
+        subject="Penggantian email akun penyedia",
+    )
+    page = pages.browser("budi").get(f"/tiket/{ticket}").text.partition('<div class="pair">')[0]
+    assert "fakta belum dikonfirmasi" in page
+    facts = re.findall(r"<li>(fakta belum dikonfirmasi: [^<]+)</li>", page)
+    assert facts
+    assert all(text_of(page).lower().count(unescape(one)) == 1 for one in facts)

@@ -340,8 +340,8 @@ def report(result: dict[str, Any]) -> str:
     lines = [
         "| page | "
         + " | ".join(f"{titles[one]}: p50 / p95 / max ms" for one in columns)
-        + " | statements | KB |",
-        "|---|" + "---|" * (len(columns) + 2),
+        + " | CPU p95 ms | statements | KB |",
+        "|---|" + "---|" * (len(columns) + 3),
     ]
     for name, first in result[columns[0]]["pages"].items():
         cells = []

@@ -39,7 +39,7 @@ def main() -> None:
             ticket = page.url
             page.screenshot(path=DOCS / "tiket.png")
             _take(page, "/laporan", "laporan")
-            _take(page, "/topik/lupa-password", "topik")
+            _take(page, "/topik/demo/lupa-password", "topik")
             state = page.context.storage_state()
             small = chromium.new_context(
                 viewport=PHONE, color_scheme="dark", is_mobile=True, storage_state=state, base_url=address

@@ -31,7 +31,7 @@ class IntakeTally:
 def take_in(
     session: ImapSession, database: Database, mailbox: str, folder: str, limits: Limits, now: datetime
 ) -> IntakeTally:
-    """Read every UID after the cursor. Raises MailServerError or StoreError; what was committed stays."""
+    """Read every UID after the cursor that is there. Raises MailServerError or StoreError; what was committed stays."""
     state = session.select(folder, readonly=True)
     tally = IntakeTally(state=state)
     with database.read() as connection:
@@ -47,7 +47,8 @@ def take_in(
     if lacking:
         _ask_again(session, database, mailbox, folder, lacking, limits, now)
     last = cursor.uid
-    while uids := session.new_uids(last, limits.batch):
+    # What comes meanwhile is for the next round: mail that never stops must not keep mail from being handled.
+    while last < state.uidnext - 1 and (uids := session.new_uids(last, limits.batch)):
         seen = [_old_or_new(one, cursor) for one in _fetch(session, uids, limits)]
         with database.begin() as connection:
             tally.new += ledger.store(connection, mailbox, folder, state.uidvalidity, seen, now)

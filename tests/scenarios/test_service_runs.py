@@ -180,13 +180,14 @@ def test_a_wrong_configuration_is_refused_while_running_and_the_old_one_stays(
         daemon.reload()
         daemon.logs("configuration refused, the one before stays")
         daemon.logs("mailboxes.kemenperin.unti: unknown key")
+        wait_until(lambda: "config" in alarms_of(office), "the alarm")
         assert "konfigurasi ditolak" in alarms_of(office)["config"]
         office.config.write_text(good)
         office.deliver("Lupa password", QUESTION)
         wait_until(lambda: len(office.tickets()) == 1, "mail is handled all the same")
         daemon.reload()
         daemon.logs("configuration read again")
-        assert alarms_of(office) == {}
+        wait_until(lambda: alarms_of(office) == {}, "the end of the alarm")
 
 
 def test_content_that_cannot_be_rendered_is_refused_with_the_configuration(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import date
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from responder.errors import ContentError
+from responder.files import replacing
 from responder.knowledge import places, schema
 from responder.knowledge.schema import Settled, Source
 
@@ -75,16 +75,10 @@ def _signature(who: str) -> str:
 
 
 def _write(path: Path, facts: dict[str, Settled]) -> None:
-    """Replace `path` in one step, so that a reader or a power cut never meets half a file."""
     data = {"facts": {key: facts[key].model_dump() for key in sorted(facts)}}
     text = _HEADER + yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise ContentError(f"{path}: tidak dapat ditulis: {error.strerror}") from error

@@ -7,8 +7,8 @@ when they are wrong. Each becomes an unconfirmed fact, which blocks automatic se
 from __future__ import annotations
 
 import difflib
-import os
 import re
+import shutil
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ import yaml
 from rapidfuzz import fuzz, utils
 
 from responder.errors import ContentError
+from responder.files import replacing
 from responder.knowledge import markdown, places, schema
 from responder.knowledge.table import Row
 from responder.knowledge.topic import Topic
@@ -96,11 +97,10 @@ def write(proposals: Sequence[Proposal], directory: Path, *, replace: bool) -> l
         path = directory / one.slug / schema.ANSWER
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists():
-                path.replace(path.with_name(".answer.md.lama"))
-            part = path.with_name(f".{path.name}.{os.getpid()}")
-            part.write_text(one.answer, encoding="utf-8")
-            part.replace(path)
+            with replacing(path) as part:
+                part.write_text(one.answer, encoding="utf-8")
+                if path.exists():
+                    shutil.copyfile(path, path.with_name(".answer.md.lama"))
         except OSError as error:
             raise ContentError(f"{path}: tidak dapat ditulis: {error.strerror}") from error
         written.append(path)

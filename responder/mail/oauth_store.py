@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from responder import files
 from responder.errors import ConfigError, MailServerError
 
 LOCK_PATIENCE = 90.0  # seconds; a holder waits for one answer of a token server, or is stopped
@@ -70,7 +71,7 @@ def replacing(path: Path) -> Iterator[Callable[[StoredToken], None]]:
             _write(path, descriptor, json.dumps(asdict(token), indent=1).encode() + b"\n")
             with _explained(path):
                 draft.replace(path)
-                _sync_directory(path.parent)
+                files.sync(path.parent)
 
         yield put
     finally:
@@ -116,14 +117,6 @@ def _taken(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

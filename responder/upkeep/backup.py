@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from responder.config import Settings
 from responder.errors import ConfigError, Refused, StoreError
+from responder.files import replacing
 from responder.paths import shipped
 from responder.pipeline.office import read_key
 from responder.tickets.database import Database, Preserve
@@ -119,33 +119,16 @@ def _copy(source: Path, target: Path) -> None:
 @contextmanager
 def _written_whole(path: Path) -> Iterator[Path]:
     """A file for the operator only, to be filled; it gets its name when it is whole and on disk."""
-    part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if path.exists():
             raise Refused(f"{path}: exists already; nothing was written")
-        part.unlink(missing_ok=True)
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        try:
+        with replacing(path, mode=0o600) as part:
             yield part
-            sync(part)
-            part.replace(path)
-            sync(path.parent)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise Refused(f"{path}: {error.strerror or error}") from error
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}") from error
-
-
-def sync(path: Path) -> None:
-    """Have a file, or the names in a directory, on disk before going on."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _rotate(directory: Path, pattern: re.Pattern[str], keep: int) -> None:

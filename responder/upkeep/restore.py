@@ -19,6 +19,7 @@ from sqlalchemy import Connection, delete, func, inspect, literal_column, select
 
 from responder.config import Settings
 from responder.errors import Refused, StoreError
+from responder.files import replacing, sync
 from responder.tickets import audit, switches
 from responder.tickets.database import Database, upgrade_schema
 from responder.tickets.models import Lease
@@ -55,8 +56,8 @@ def restore_key(path: Path, settings: Settings) -> bool:
         if archive.KEY not in manifest.members or target.exists():
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch(mode=0o600, exist_ok=False)
-        target.write_bytes(zipped.read(archive.KEY))
+        with replacing(target, mode=0o600) as part:
+            part.write_bytes(zipped.read(archive.KEY))
     return True
 
 
@@ -123,12 +124,12 @@ def _into_file(
         finally:
             database.close()
         _one_file(beside)
-        backup.sync(beside)
+        sync(beside)
         if path.exists():
             _one_file(path)
             path.replace(aside)
         beside.replace(path)
-        backup.sync(path.parent)
+        sync(path.parent)
     finally:
         for name in (beside.name, f"{beside.name}-wal", f"{beside.name}-shm"):
             path.with_name(name).unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -36,12 +38,12 @@ def add(
     peran: Annotated[Role, Form()] = Role.OFFICER,
     sandi: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
-    try:
-        with service.database.begin() as connection:
-            accounts.add(connection, nama, peran, sandi, visitor.name, service.clock(), full_name=lengkap)
-    except Refused as error:
-        return _page(request, service, visitor, error)
-    return RedirectResponse("/akun", 303)
+    return _changed(
+        request,
+        service,
+        visitor,
+        partial(accounts.add, name=nama, role=peran, password=sandi, full_name=lengkap),
+    )
 
 
 @router.post("/akun/{name}/sandi")
@@ -53,12 +55,7 @@ def set_password(
     sandi: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Another password; the account is logged out everywhere."""
-    try:
-        with service.database.begin() as connection:
-            accounts.set_password(connection, name, sandi, visitor.name, service.clock())
-    except Refused as error:
-        return _page(request, service, visitor, error)
-    return RedirectResponse("/akun", 303)
+    return _changed(request, service, visitor, partial(accounts.set_password, name=name, password=sandi))
 
 
 @router.post("/akun/{name}/peran")
@@ -69,12 +66,7 @@ def set_role(
     name: str,
     peran: Annotated[Role, Form()],
 ) -> Response:
-    try:
-        with service.database.begin() as connection:
-            accounts.set_role(connection, name, peran, visitor.name, service.clock())
-    except Refused as error:
-        return _page(request, service, visitor, error)
-    return RedirectResponse("/akun", 303)
+    return _changed(request, service, visitor, partial(accounts.set_role, name=name, role=peran))
 
 
 @router.post("/akun/{name}/aktif")
@@ -85,9 +77,16 @@ def set_active(
     name: str,
     aktif: Annotated[bool, Form()],
 ) -> Response:
+    return _changed(request, service, visitor, partial(accounts.set_active, name=name, active=aktif))
+
+
+def _changed(
+    request: Request, service: Service, visitor: Visitor, operation: Callable[..., object]
+) -> Response:
+    """Do `operation` of `accounts`, and list the accounts again, with the reason where it was refused."""
     try:
         with service.database.begin() as connection:
-            accounts.set_active(connection, name, aktif, visitor.name, service.clock())
+            operation(connection, actor=visitor.name, now=service.clock())
     except Refused as error:
         return _page(request, service, visitor, error)
     return RedirectResponse("/akun", 303)

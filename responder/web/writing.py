@@ -13,12 +13,12 @@ from responder.pipeline import desk
 from responder.refusal import Refusal
 from responder.tickets import lifecycle
 from responder.web import marking, nav, reading
-from responder.web.decisions import decided, next_item, not_blind, stay
+from responder.web.decisions import Deciding, Sitting
 from responder.web.pages import Formats, render
 from responder.web.place import At, Place
 from responder.web.service import Service, UsesService
 from responder.web.typed import Printable
-from responder.web.visitors import Beats, Decides, Reads, SignedOut, Types, Visitor
+from responder.web.visitors import Beats, Reads, SignedOut, Types, Visitor
 from responder.web.wording import refusal
 
 router = APIRouter()
@@ -54,15 +54,15 @@ def hand_in(
     _keep(service, visitor, ticket_id, dari, teks)
     if visitor.over:
         raise SignedOut(f"/tiket/{ticket_id}/sunting?{at.query}", expired=True, kept=True)
+    sitting = Sitting(request, service, visitor, ticket_id, at)
     based_on, now = _number(dari), service.clock()
     following: int | None = None
     try:
         with service.database.begin() as connection:
-            not_blind(connection, ticket_id)
-            ticket = lifecycle.ticket(connection, ticket_id)
-            office = service.office(ticket.mailbox if ticket is not None else "")
+            sitting.not_blind(connection)
+            office = sitting.office(connection)
             if aksi == "setujui":
-                following = next_item(connection, service, at, ticket_id)
+                following = sitting.next_item(connection)
                 desk.hand_in_and_approve(connection, office, ticket_id, teks, based_on, visitor.name, now)
             else:
                 desk.hand_in(connection, office, ticket_id, teks, based_on, visitor.name, now)
@@ -71,8 +71,8 @@ def hand_in(
     except Refused as error:
         return _editor(request, service, visitor, ticket_id, at, refused=error, text=teks)
     if aksi == "setujui":
-        return decided(request, service, visitor, ticket_id, at, following)
-    return stay(request, service, visitor, ticket_id, at)
+        return sitting.decided(following)
+    return sitting.stay()
 
 
 @router.post("/tiket/{ticket_id}/simpan")
@@ -90,12 +90,12 @@ def autosave(
 
 
 @router.post("/tiket/{ticket_id}/buang")
-def discard(request: Request, service: UsesService, visitor: Decides, ticket_id: int, at: At) -> Response:
+def discard(sitting: Deciding) -> Response:
     """Give up what was typed and not handed in."""
-    with service.database.begin() as connection:
-        desk.drop_edits(connection, ticket_id, visitor.user_id)
-        desk.gone(connection, ticket_id, visitor.user_id)
-    return stay(request, service, visitor, ticket_id, at)
+    with sitting.service.database.begin() as connection:
+        desk.drop_edits(connection, sitting.ticket_id, sitting.visitor.user_id)
+        desk.gone(connection, sitting.ticket_id, sitting.visitor.user_id)
+    return sitting.stay()
 
 
 @router.post("/tiket/{ticket_id}/hadir")

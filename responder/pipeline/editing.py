@@ -52,7 +52,7 @@ def edit(
     body = text.replace("\r\n", "\n").strip() + "\n"
     html = html_from_text(body, link_hosts(list(office.topics.values())))
     wording = Wording(wanted, body, html, topics, version, enclosed=tuple(enclosed or ()))
-    reply_id = _replace(connection, office, message, ticket_id, kind, wording, now, f"edited by {actor}")
+    reply_id = _replace(connection, office, ticket, message, kind, wording, now, f"edited by {actor}")
     audit.record(connection, [audit.Entry(ticket_id, actor, "edited", {"reply": reply_id})], now)
     return reply_id
 
@@ -77,7 +77,7 @@ def retopic(
     )
     wording = Wording.of(rendered, compose.reply_subject(ticket.subject, tag), chosen)
     reply_id = _replace(
-        connection, office, message, ticket_id, ReplyKind.ANSWER, wording, now, f"retopiced by {actor}"
+        connection, office, ticket, message, ReplyKind.ANSWER, wording, now, f"retopiced by {actor}"
     )
     lifecycle.decide_verdict(
         connection,
@@ -111,14 +111,14 @@ def _ticket_and_newest_mail(connection: Connection, ticket_id: int) -> tuple[Row
 def _replace(
     connection: Connection,
     office: Office,
+    ticket: Row[Any],
     message: Row[Any],
-    ticket_id: int,
     kind: ReplyKind,
     wording: Wording,
     now: datetime,
     reason: str,
 ) -> int:
-    lifecycle.retire_drafts(connection, ticket_id, ReplyStatus.SUPERSEDED, reason)
+    lifecycle.retire_drafts(connection, ticket.id, ReplyStatus.SUPERSEDED, reason)
     origin = Origin(
         id=message.id,
         mailbox=message.mailbox,
@@ -131,18 +131,16 @@ def _replace(
         office.letterhead,
         origin,
         wording,
-        ticket_id=ticket_id,
+        ticket_id=ticket.id,
         kind=kind,
         version=lifecycle.next_version(connection, message.id),
         automatic=False,
         now=now,
     )
     reply_id = lifecycle.add_reply(connection, values)
-    ticket = lifecycle.ticket(connection, ticket_id)
     # A ticket that waits already keeps its place in the queue: who works through it meets the others next.
-    waits = ticket is not None and ticket.status is TicketStatus.NEEDS_APPROVAL
-    since = ticket.updated_at if ticket is not None and waits else now
+    since = ticket.updated_at if ticket.status is TicketStatus.NEEDS_APPROVAL else now
     lifecycle.set_ticket(
-        connection, ticket_id, TicketStatus.NEEDS_APPROVAL, since, topics=list(wording.topics)
+        connection, ticket.id, TicketStatus.NEEDS_APPROVAL, since, topics=list(wording.topics)
     )
     return reply_id

@@ -10,11 +10,11 @@ from responder.web.service import Service
 
 def settle(service: Service, office: Office, slug: str, key: str, value: str | None, actor: str) -> str:
     """Settle fact `key` of a topic (None: with the recorded reading); return its value. Raises ContentError."""
-    now = service.clock()
-    today = now.astimezone(service.settings.service.zone).date()
-    settled = confirm(office.config.content, slug, key, value, actor, today)
+    settled = confirm(office.config.content, slug, key, value, actor, service.today())
     service.look_again()
     detail = {"mailbox": office.name, "slug": slug, "fact": key, "value": settled}
     with service.database.begin() as connection:
-        audit.record(connection, [audit.Entry(audit.INSTALLATION, actor, "fact_confirmed", detail)], now)
+        audit.record(
+            connection, [audit.Entry(audit.INSTALLATION, actor, "fact_confirmed", detail)], service.clock()
+        )
     return settled

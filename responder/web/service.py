@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Annotated
 
@@ -111,6 +111,10 @@ class Service:
         """When the office's day began."""
         local = self.clock().astimezone(self.settings.service.zone)
         return local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def today(self) -> date:
+        """The office's day."""
+        return self.day_start().date()
 
 
 def _explained(model: Model, subject: str, text: str, topic: str) -> tuple[str, ...]:

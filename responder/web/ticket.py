@@ -186,10 +186,9 @@ def _draft_pieces(office: Office, found: Desk) -> Sequence[marking.Piece]:
 
 def _content_problems(service: Service, office: Office, found: Desk) -> list[tuple[str, str]]:
     """(title, problem) for each thing that keeps a topic of the draft from leaving by itself."""
-    today = service.clock().astimezone(office.settings.service.zone).date()
     slugs = found.draft.topics if found.draft is not None else ()
     topics = [office.topics[slug] for slug in slugs if slug in office.topics]
-    return [(topic.title, problem) for topic in topics for problem in topic.problems(today)]
+    return [(topic.title, problem) for topic in topics for problem in topic.problems(service.today())]
 
 
 def _papers(office: Office, found: Desk) -> tuple[str, checklist.Checklist] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -52,14 +52,13 @@ class Line:
 @router.get("/topik")
 def listed(request: Request, service: UsesService, visitor: Reads, at: At) -> Response:
     """Every topic with its level and its evidence."""
-    today = _today(service)
     lines = [
         Line(
             office.name,
             office.topics[one.slug],
             one,
             evidence_bar(visitor.words, one.proof),
-            office.topics[one.slug].problems(today),
+            office.topics[one.slug].problems(service.today()),
         )
         for office in service.offices().values()
         for one in service.figures.standings(office)
@@ -81,7 +80,7 @@ def topic(
 def preview(service: UsesService, visitor: Reads, mailbox: str, slug: str) -> Response:
     """The answer as a vendor would see it today, for a frame."""
     office, found = _topic(service, mailbox, slug)
-    html = office.renderer.preview(found, office.text, _today(service)).html
+    html = office.renderer.preview(found, office.text, service.today()).html
     return Response(
         html, media_type="text/html; charset=utf-8", headers={"content-security-policy": FRAME_POLICY}
     )
@@ -171,8 +170,8 @@ def _page(
         office=office,
         standing=standing,
         bar=evidence_bar(visitor.words, standing.proof),
-        text=office.renderer.preview(found, office.text, _today(service)).text,
-        problems=found.problems(_today(service)),
+        text=office.renderer.preview(found, office.text, service.today()).text,
+        problems=found.problems(service.today()),
         history=history,
         listed=LISTED,
         decisions={one.decision: decided(visitor.words, one.decision) for one in history},
@@ -225,10 +224,6 @@ def _topic(service: Service, mailbox: str, slug: str) -> tuple[Office, Topic]:
     if office is None or slug not in office.topics:
         raise HTTPException(404)
     return office, office.topics[slug]
-
-
-def _today(service: Service) -> date:
-    return service.clock().astimezone(service.settings.service.zone).date()
 
 
 def _url(mailbox: str, slug: str) -> str:

@@ -125,8 +125,7 @@ def listed(
 def topic(service: UsesService, caller: Officer, mailbox: Mailbox, slug: Slug) -> TopicView:
     """One topic as vendors get it, with its open facts and its evidence."""
     office, found = _topic(service, mailbox, slug)
-    today = service.clock().astimezone(service.settings.service.zone).date()
-    preview = office.renderer.preview(found, office.text, today)
+    preview = office.renderer.preview(found, office.text, service.today())
     return TopicView(
         **_line(service, found, service.figures.standing(office, slug)).model_dump(),
         owner=found.owner,
@@ -199,7 +198,6 @@ def _topic(service: Service, mailbox: str, slug: str) -> tuple[Office, Topic]:
 
 
 def _line(service: Service, topic: Topic, standing: Standing) -> TopicLine:
-    today = service.clock().astimezone(service.settings.service.zone).date()
     return TopicLine(
         mailbox=standing.mailbox,
         slug=standing.slug,
@@ -209,5 +207,5 @@ def _line(service: Service, topic: Topic, standing: Standing) -> TopicLine:
         by=standing.by,
         evidence=Evidence.model_validate(standing.proof),
         answers=Answers.model_validate(standing.answers),
-        problems=topic.problems(today),
+        problems=topic.problems(service.today()),
     )

@@ -10,7 +10,7 @@ import structlog
 from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from responder.config import Settings
@@ -63,7 +63,6 @@ def create_app(settings: Settings, database: Database, clock: Callable[[], datet
     )
     app.state.service = service
     app.add_middleware(Guard, web=settings.web)
-    app.add_api_route("/sehat", _healthy, methods=["GET", "HEAD"])
     # `ticket` last: it takes every other address below a ticket.
     for module in (assets, health, login, lists, people, reports, topics, frames, writing, decisions, ticket):
         app.include_router(module.router)
@@ -74,11 +73,6 @@ def create_app(settings: Settings, database: Database, clock: Callable[[], datet
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
     return app
-
-
-def _healthy() -> PlainTextResponse:
-    """For a load balancer: the process answers."""
-    return PlainTextResponse("ok")
 
 
 def _signed_out(request: Request, error: Exception) -> Response:

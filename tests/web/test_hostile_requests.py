@@ -24,7 +24,7 @@ from tests.mails import File
 from tests.web.conftest import BASE, PASSWORD, Pages, text_of
 from tests.web.test_api import Program
 
-OPEN = {"/sehat", "/healthz", "/readyz", "/metrics", "/masuk", "/berkas/{digest}/{name}"}
+OPEN = {"/healthz", "/readyz", "/metrics", "/masuk", "/berkas/{digest}/{name}"}
 """Addresses that need no session."""
 
 SENIOR = {
@@ -137,7 +137,7 @@ def test_every_answer_has_the_security_headers(pages: Pages, monkeypatch: pytest
         browser.client.put("/antrean", headers={"origin": BASE}),
         browser.get(frame[1]),
         browser.get("/berkas/0/pages.css"),
-        browser.get("/sehat"),
+        browser.get("/healthz"),
         browser.get("/api/v1/me"),
         browser.get("/api/openapi.json"),
     ]

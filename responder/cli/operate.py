@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -154,12 +155,12 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run as a daemon until SIGTERM or Ctrl-C; SIGHUP reads configuration and content again."""
     from responder.daemon import Service
     from responder.daemon.notify import Notifier
-    from responder.daemon.signals import listen
+    from responder.daemon.signals import ENDING, listen
     from responder.logs import configure
 
     options = settings(config)
     configure(options.logging)
-    stop, reload = listen()
+    stop, reload = listen(*ENDING), listen(signal.SIGHUP)
     notifier = Notifier()
     store = _database_when_it_is_there(options, notifier, stop)
     if store is None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -127,14 +125,13 @@ def role(
 
 def web(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Serve the staff pages alone, until SIGTERM or Ctrl-C; `run` serves them beside the rounds."""
+    from responder.daemon.signals import ENDING, listen
     from responder.logs import configure
     from responder.web.server import serve_in_thread
 
     options = settings(config)
     configure(options.logging)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = listen(*ENDING)
     with database(options) as store:
         pages = serve_in_thread(options, store, now)
         say(f"pages: {options.web.base_url or pages.address}/")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select
 
 from responder.classifier.labelled import LabelledText
-from responder.mail import masking
+from responder.mail.masking import blank
 from responder.tickets.database import Database
 from responder.tickets.models import Message, StaffVerdict
 
@@ -24,8 +24,6 @@ _TAUGHT_STAFF = frozenset({"rejected", "by_hand"})
 TAUGHT = _TAUGHT_TOPICS | _TAUGHT_STAFF
 """Decisions of staff that the classifier learns from."""
 
-_EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
-_LONG_NUMBER = re.compile(r"\d[\d .\-/()]{4,}\d")
 _SHORTEST_NAME = 3
 """Letters; a shorter word of a name is an initial, or a word of the language."""
 
@@ -57,7 +55,7 @@ def labelled_texts(connection: Connection, mailbox: str, now: datetime) -> list[
     ).all()
     return [
         LabelledText(
-            text=row.masked_text or masked(f"{row.subject}\n{row.new_text}"),
+            text=row.masked_text or blank(f"{row.subject}\n{row.new_text}"),
             labels=tuple(row.decided_topics) if row.decision in _TAUGHT_TOPICS else (),
             weight=0.5 ** ((now - row.decided_at) / HALF_LIFE),
         )
@@ -76,23 +74,10 @@ def source(database: Database, clock: Callable[[], datetime]) -> Callable[[str],
     return of
 
 
-def masked(text: str) -> str:
-    """`text` without passwords, addresses, and numbers of six digits and more (NIK, NPWP, telephones).
-
-    A word that names what stood there would teach the classifier a word that no vendor wrote.
-    """
-    parts: list[str] = []
-    start = 0
-    for span in masking.find(text):
-        parts += [text[start : span.start], "0"]
-        start = span.end
-    return _LONG_NUMBER.sub("0", _EMAIL.sub("alamat-email", "".join([*parts, text[start:]])))
-
-
 def lesson(subject: str, text: str, name: str) -> str:
     """What stays of a mail for training when its text is erased: masked, without its sender's name."""
     words = {word for word in re.findall(r"\w+", name) if len(word) >= _SHORTEST_NAME}
-    kept = masked(f"{subject}\n{text}")
+    kept = blank(f"{subject}\n{text}")
     if words:
         names = "|".join(re.escape(word) for word in sorted(words))
         kept = re.sub(rf"\b(?:{names})\b", "nama", kept, flags=re.IGNORECASE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from responder.mail.masking import Personal, find, mask
+from responder.mail.masking import Personal, blank, find, mask
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,11 @@ def test_a_hostile_text_takes_no_time() -> None:
     mask("0" * 200_000)
     mask("08" + "1 " * 100_000)
     mask("password " * 20_000)
+
+
+def test_addresses_and_long_numbers_are_blank() -> None:
+    text = "NIK 3201 0123 4567 0001, NPWP 01.234.567.8-901.000, telp 0812-0000-1234, surel budi@pt.example, 5 lembar, tahun 2026"
+    kept = blank(text)
+    for secret in ("3201", "234", "0812", "budi", "pt.example"):
+        assert secret not in kept
+    assert "5 lembar" in kept and "2026" in kept

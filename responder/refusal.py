@@ -34,6 +34,10 @@ class Refusal(Enum):
         "or settle the fact with `responder content confirm`"
     )
     UNSETTLED = "ticket {ticket} has a reply in state {state}; settle it first"
+    SECOND_ANSWER = (
+        "ticket {ticket}: another answer to the same mail is on its way (approved by {who}); "
+        "take that one back first"
+    )
     TOO_LATE = "reply {reply} cannot be taken back: it is {state}"
     NOTHING_TO_UNDO = "ticket {ticket} has no approved reply to take back"
     NOT_AGAIN = "reply {reply} is {state}; only an uncertain or failed one can be sent again"

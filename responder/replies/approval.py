@@ -150,10 +150,7 @@ def _refuse_a_second_answer(connection: Connection, row: Row[Any]) -> None:
     )
     for one in answers:
         if one.id != row.id and one.status in _LEAVING and one.kind is not ReplyKind.ACKNOWLEDGEMENT:
-            raise Refused(
-                f"ticket {row.ticket_id}: another answer to the same mail is on its way (approved by "
-                f"{one.decided_by or '-'}); take that one back first"
-            )
+            raise Refused(Refusal.SECOND_ANSWER, ticket=row.ticket_id, who=one.decided_by or "-")
 
 
 def _waiting(connection: Connection, reply_id: int) -> Row[Any]:

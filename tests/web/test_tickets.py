@@ -33,6 +33,15 @@ def test_a_draft_is_read_and_approved_without_scripts(pages: Pages) -> None:
     assert pages.replies(ticket, ReplyStatus.APPROVED)[0].decided_by == "budi"
 
 
+def test_a_queue_is_marked_as_current_on_its_own_page_alone(pages: Pages) -> None:
+    ticket = pages.receive()
+    browser = pages.browser("budi")
+    marked = re.findall(r'href="([^"]+)" aria-current="page"', browser.get("/antrean?antrean=answered").text)
+    assert marked == ["/antrean?antrean=answered"]
+    for path in (f"/tiket/{ticket}", f"/tiket/{ticket}/sunting", "/bantuan", "/cari?kata=akun", "/topik"):
+        assert "aria-current" not in browser.get(path).text, path
+
+
 def test_after_a_decision_the_next_ticket_is_in_the_same_answer(pages: Pages) -> None:
     first, second = pages.receive(subject="pertama"), pages.receive(subject="kedua")
     browser = pages.browser("budi")
@@ -165,6 +174,18 @@ def test_other_topics_and_other_words_are_an_edited_draft(pages: Pages) -> None:
     assert answer.status_code == 303
     verdict = pages.verdict(ticket)
     assert (verdict.decision, verdict.decided_topics) == ("edited", ["verifikasi-sikap"])
+
+
+def test_a_second_answer_to_one_mail_is_refused_in_the_words_of_the_pages(pages: Pages) -> None:
+    ticket = pages.receive()
+    browser = pages.browser("budi")
+    browser.approve(ticket)
+    browser.post(f"/tiket/{ticket}/topik", topik="verifikasi-sikap")
+    answer = browser.approve(ticket)
+    assert answer.status_code == 409
+    assert "jawaban lain untuk surat yang sama sedang dalam pengiriman (disetujui budi)" in text_of(
+        answer.text
+    )
 
 
 def test_a_rejected_draft_goes_to_those_that_need_an_answer(pages: Pages) -> None:

@@ -144,7 +144,7 @@ def pages(database: Database) -> dict[str, Wanted]:
         "help": _always("/bantuan"),
         "reports": _always("/laporan"),
         "topics": _always("/topik"),
-        "one topic": _each("/topik/{}", TOPICS[:3]),
+        "one topic": _each(f"/topik/{MAILBOX}/{{}}", TOPICS[:3]),
         "autosave": (
             Asked(
                 f"/tiket/{row.ticket_id}/simpan", {"dari": str(row.id), "teks": f"Yth.\n\nsurat {number}\n"}

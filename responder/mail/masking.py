@@ -7,9 +7,10 @@ What people write to a helpdesk holds identity numbers (NIK, 16 digits), tax num
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from html import unescape
 from itertools import chain
 
 
@@ -53,6 +54,13 @@ _PASSWORD = re.compile(
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _LONG_NUMBER = re.compile(r"\d[\d .\-/()]{4,}\d")
 
+_PIECE = re.compile(
+    r"<[^>]*>|&[#\w]+;|\s+|."
+)  # of serialised HTML: a tag, a reference, white space, a character
+_WITHIN_A_LINE = re.compile(
+    r"</?(?:a|abbr|b|code|del|em|font|i|ins|q|s|small|span|strike|strong|su[bp]|tt|u)[\s>]", re.IGNORECASE
+)
+
 
 def find(text: str) -> tuple[Span, ...]:
     """Return the personal spans of `text`, in order, none overlapping another."""
@@ -68,6 +76,39 @@ def find(text: str) -> tuple[Span, ...]:
 def mask(text: str) -> str:
     """Return `text` with "[NIK]", "[NPWP]", "[telepon]" or "[sandi]" in place of each personal span."""
     return _replaced(text, lambda kind: f"[{kind.value}]")
+
+
+def mask_html(html: str) -> str:
+    """`html`, sanitised (`mail.html`), masked as its reader sees it: tags within a number or password hide nothing."""
+    pieces = _PIECE.findall(html)
+    seen = list(_seen(pieces))
+    spans = iter(find("".join(seen)))
+    span = next(spans, None)
+    kept: list[str] = []
+    at = 0
+    for piece, shown in zip(pieces, seen, strict=True):
+        if span is not None and at >= span.end:
+            span = next(spans, None)
+        if not shown or span is None or at < span.start:
+            kept.append(piece)
+        elif at == span.start:
+            kept.append(f"[{span.kind.value}]")
+        at += len(shown)
+    return "".join(kept)
+
+
+def _seen(pieces: Iterable[str]) -> Iterator[str]:
+    """What a reader sees of each piece: one or no character, and a line end for what begins another block."""
+    preformatted = False
+    for piece in pieces:
+        if piece.startswith("<"):
+            if piece.lower().startswith(("<pre", "</pre")):
+                preformatted = piece[1] != "/"
+            yield "" if _WITHIN_A_LINE.match(piece) else "\n"
+        elif piece.isspace():
+            yield "\n" if preformatted and "\n" in piece else " "
+        else:
+            yield unescape(piece)[:1].replace("\xa0", " ")
 
 
 def blank(text: str) -> str:

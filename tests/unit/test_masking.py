@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from responder.mail.masking import Personal, blank, find, mask
+from responder.mail.masking import Personal, blank, find, mask, mask_html
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,39 @@ def test_spans_say_where_and_what() -> None:
     assert (span.start, span.end, span.kind) == (3, 15, Personal.PHONE)
 
 
+@pytest.mark.parametrize(
+    ("html", "masked"),
+    [
+        ("<p>NIK 3201123456780001</p>", "<p>NIK [NIK]</p>"),
+        ("<p>NIK 3201<b>1234</b>5678<b>0001</b>.</p>", "<p>NIK [NIK]<b></b><b></b>.</p>"),
+        ("<p>NIK 3201&nbsp;1234 5678\n  0001</p>", "<p>NIK [NIK]</p>"),
+        ("<p><i>Kata sandi</i>: <span>Ab</span>c&amp;23, ya</p>", "<p><i>Kata sandi</i>: <span>[sandi]</span>, ya</p>"),
+        ('<a href="https://lpse.example/3201123456780001">0812-3456-7890</a>',
+         '<a href="https://lpse.example/3201123456780001">[telepon]</a>'),
+    ],
+)  # fmt: skip
+def test_tags_within_a_number_hide_it_from_nobody(html: str, masked: str) -> None:
+    assert mask_html(html) == masked
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<p>a &lt; b &amp; c &amp;lt; "d" © 2026</p>',
+        "<table><tr><td>3201 1234</td><td>5678 0001</td></tr></table>",
+        "<p>0812<br>34567890</p><p>password:</p><p>lupa</p>",
+        "<pre>3201 1234\n5678 0001</pre>",
+    ],
+)
+def test_what_stands_in_different_lines_of_a_page_is_not_joined(html: str) -> None:
+    assert mask_html(html) == html
+
+
 def test_a_hostile_text_takes_no_time() -> None:
     mask("0" * 200_000)
     mask("08" + "1 " * 100_000)
     mask("password " * 20_000)
+    mask_html("<b>0</b>" * 30_000)
 
 
 def test_addresses_and_long_numbers_are_blank() -> None:

@@ -24,6 +24,8 @@ _BOTH: dict[str, bool] = {"strict": False} if "strict" in signature(getaddresses
 
 # 900 octets still fit a header line of 998 with name and brackets (RFC 5322 2.1.1).
 MAX_ID = 900
+# More than honest References hold; the records are asked for all of them at once (SQLite takes 32,766 values).
+MAX_IDS = 1000
 MAX_DATE = 100
 
 _TOKEN = re.compile(
@@ -96,13 +98,16 @@ def null_or_address(values: Sequence[str]) -> str | None:
 def message_ids(value: str) -> tuple[str, ...]:
     """The usable ids of Message-ID, In-Reply-To or References in order, each once, without angle brackets.
 
+    At most the last MAX_IDS, which are the newest of References (RFC 5322 3.6.4).
+
     Exchange writes `<[id@host]>`, whose brackets belong to the id. Without angle brackets at all, words with an
     "@" count.
     """
     found = _BRACKETED_ID.findall(value)
     if not found:
         found = [word for word in value.replace("<", " ").replace(">", " ").split() if "@" in word]
-    return tuple(dict.fromkeys(i for i in found if len(i) <= MAX_ID and i.isascii() and i.isprintable()))
+    usable = dict.fromkeys(i for i in found if len(i) <= MAX_ID and i.isascii() and i.isprintable())
+    return tuple(usable)[-MAX_IDS:]
 
 
 def mailbox_key(address: str) -> str:

@@ -135,7 +135,7 @@ def report_from(parts: Iterable[Part], fields: Fields, text: str) -> DeliveryRep
         blocks or list(_recipient_blocks(text[:MAX_NOTICE])) or _recipients_in_text(fields, subject, text)
     )
     ids = [*_returned_ids(parts), *_ids_in_text(text), *_answered_ids(fields)]
-    return DeliveryReport(tuple(dict.fromkeys(ids)), tuple(recipients[:MAX_RECIPIENTS]))
+    return DeliveryReport(tuple(dict.fromkeys(ids))[: addresses.MAX_IDS], tuple(recipients[:MAX_RECIPIENTS]))
 
 
 def _recipient_blocks(text: str) -> Iterator[RecipientStatus]:

@@ -185,6 +185,17 @@ def test_message_ids_are_found_in_every_form() -> None:
     assert addresses.message_ids(f"<{'a' * 800}@x.example>") == (f"{'a' * 800}@x.example",)
 
 
+def test_of_references_beyond_number_the_newest_count() -> None:
+    """RFC 5322 3.6.4: the newest stands last. No query is asked with more values than a database takes."""
+    block = b"".join(
+        b"References: " + b"".join(b"<%05x>" % number for number in range(start, start + 2000)) + b"\r\n"
+        for start in range(0, 14_000, 2000)
+    )
+    mail = parse.read(block + build_mail())
+    assert len(mail.references) == addresses.MAX_IDS
+    assert mail.references[-1] == f"{13_999:05x}"
+
+
 def test_mail_without_message_id_has_an_identity() -> None:
     """Rule 51: from the octets, not from From, Subject and Date."""
     one, other = (parse.read(build_mail(message_id=None, body=text)) for text in ("satu", "dua!"))

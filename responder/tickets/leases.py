@@ -44,24 +44,18 @@ def lease(
     is_dead: Callable[[str], bool],
 ) -> Iterator[Renew | None]:
     """Hold `mailbox` for the block; yields None when another living node holds it."""
-    holding = (
-        _row_lease_of_one_thread(database, mailbox, node, clock, is_dead)
-        if database.is_sqlite
-        else _lock(database, mailbox)
-    )
-    with holding as renew:
+
+    def take() -> bool:
+        with database.begin() as connection:
+            return acquire(connection, mailbox, node, clock(), is_dead)
+
+    with _row(database, mailbox, node, take) if database.is_sqlite else _lock(database, mailbox) as renew:
         yield renew
 
 
 @contextmanager
-def _row_lease_of_one_thread(
-    database: Database,
-    mailbox: str,
-    node: str,
-    clock: Callable[[], datetime],
-    is_dead: Callable[[str], bool],
-) -> Iterator[Renew | None]:
-    """The row names the process; which of its threads holds it is known here."""
+def _row(database: Database, mailbox: str, node: str, take: Callable[[], bool]) -> Iterator[Renew | None]:
+    # The row names the process; which of its threads holds it is known here.
     key = (database.url, mailbox, node)
     with _held_lock:
         free = key not in _held
@@ -70,27 +64,20 @@ def _row_lease_of_one_thread(
         yield None
         return
     try:
-        with _row_lease(database, mailbox, node, clock, is_dead) as renew:
-            yield renew
+        if not take():
+            yield None
+            return
+        try:
+            yield _renewing(database, mailbox, node, take)
+        finally:
+            with database.begin() as connection:
+                release(connection, mailbox, node)
     finally:
         with _held_lock:
             _held.discard(key)
 
 
-@contextmanager
-def _row_lease(
-    database: Database,
-    mailbox: str,
-    node: str,
-    clock: Callable[[], datetime],
-    is_dead: Callable[[str], bool],
-) -> Iterator[Renew | None]:
-    with database.begin() as connection:
-        held = acquire(connection, mailbox, node, clock(), is_dead)
-    if not held:
-        yield None
-        return
-
+def _renewing(database: Database, mailbox: str, node: str, take: Callable[[], bool]) -> Renew:
     written = _since_boot()
 
     def renew() -> None:
@@ -100,16 +87,11 @@ def _row_lease(
                 still_held = holder_of(connection, mailbox) == node
         else:
             written = _since_boot()
-            with database.begin() as connection:
-                still_held = acquire(connection, mailbox, node, clock(), is_dead)
+            still_held = take()
         if not still_held:
             raise StoreError(f"mailbox {mailbox}: another process has taken it over")
 
-    try:
-        yield renew
-    finally:
-        with database.begin() as connection:
-            release(connection, mailbox, node)
+    return renew
 
 
 @contextmanager

@@ -12,11 +12,10 @@ from responder.cli.common import (
     JsonOption,
     actor,
     database,
+    listing,
     now,
     say,
-    say_json,
     settings,
-    table,
 )
 from responder.errors import Refused
 
@@ -34,15 +33,12 @@ def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
 
     from responder.tickets.models import AddressNote
 
-    with database(settings(config)) as store, store.read() as connection:
-        rows = connection.execute(select(AddressNote.__table__).order_by(AddressNote.at)).all()
-    if as_json:
-        for row in rows:
-            say_json(dict(row._mapping))
-        return
-    table(
+    listing(
+        config,
+        as_json,
+        lambda connection: connection.execute(select(AddressNote.__table__).order_by(AddressNote.at)).all(),
         ["address", "since", "reason"],
-        [[row.address, f"{row.at:%Y-%m-%d %H:%M}", row.reason] for row in rows],
+        lambda row: [row.address, f"{row.at:%Y-%m-%d %H:%M}", row.reason],
     )
 
 

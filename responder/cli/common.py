@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from responder.config import Settings
     from responder.tickets.database import Database
 
@@ -75,6 +77,23 @@ def say(line: str = "") -> None:
 
 def say_json(value: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def listing(
+    config: Path,
+    as_json: bool,
+    query: Callable[[Connection], Iterable[Any]],
+    headers: list[str],
+    cells: Callable[[Any], list[str]],
+) -> None:
+    """Print the rows that `query` finds: as JSON lines, or as a table with what `cells` makes of each."""
+    with database(settings(config)) as store, store.read() as connection:
+        rows = query(connection)
+    if as_json:
+        for row in rows:
+            say_json(dict(row._mapping))
+    else:
+        table(headers, [cells(row) for row in rows])
 
 
 def table(headers: list[str], rows: list[list[str]]) -> None:

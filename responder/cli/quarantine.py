@@ -13,11 +13,10 @@ from responder.cli.common import (
     JsonOption,
     actor,
     database,
+    listing,
     now,
     say,
-    say_json,
     settings,
-    table,
 )
 from responder.errors import Refused
 
@@ -33,24 +32,18 @@ def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     """List what is in quarantine, oldest first."""
     from responder.tickets import queues
 
-    with database(settings(config)) as store, store.read() as connection:
-        rows = queues.quarantined(connection)
-    if as_json:
-        for row in rows:
-            say_json(dict(row._mapping))
-        return
-    table(
+    listing(
+        config,
+        as_json,
+        queues.quarantined,
         ["message", "mailbox", "UID", "octets", "received", "reason"],
-        [
-            [
-                str(row.id),
-                row.mailbox,
-                str(row.uid),
-                str(row.size),
-                f"{row.received_at:%Y-%m-%d %H:%M}",
-                row.reason,
-            ]
-            for row in rows
+        lambda row: [
+            str(row.id),
+            row.mailbox,
+            str(row.uid),
+            str(row.size),
+            f"{row.received_at:%Y-%m-%d %H:%M}",
+            row.reason,
         ],
     )
 
@@ -58,11 +51,10 @@ def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
 @app.command()
 def retry(message: Message, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Put a message back to work; the next `poll` handles it."""
-    from responder.tickets import ledger
+    from responder.pipeline import desk
 
     with database(settings(config)) as store, store.begin() as connection:
-        if not ledger.retry_quarantined(connection, message):
-            raise Refused(f"message {message} is not in quarantine")
+        desk.retry_quarantined(connection, message, actor(), now())
     say(f"message {message}: will be handled again at the next poll")
 
 

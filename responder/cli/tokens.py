@@ -13,11 +13,11 @@ from responder.cli.common import (
     JsonOption,
     actor,
     database,
+    listing,
     now,
     say,
     say_json,
     settings,
-    table,
 )
 
 app = typer.Typer(help="Keys of programs that use the JSON API.", no_args_is_help=True, rich_markup_mode=None)
@@ -52,26 +52,20 @@ def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     """List the tokens, newest first."""
     from responder.tickets import api_tokens
 
-    with database(settings(config)) as store, store.read() as connection:
-        rows = api_tokens.listed(connection)
-    if as_json:
-        for row in rows:
-            say_json({**row._mapping, "role": row.role.value})
-        return
-    table(
+    listing(
+        config,
+        as_json,
+        api_tokens.listed,
         ["token", "account", "role", "program", "expires", "last used", "revoked"],
-        [
-            [
-                str(row.id),
-                row.account,
-                row.role.value,
-                row.name,
-                *(
-                    f"{at:%Y-%m-%d %H:%M}" if at else "-"
-                    for at in (row.expires_at, row.last_used_at, row.revoked_at)
-                ),
-            ]
-            for row in rows
+        lambda row: [
+            str(row.id),
+            row.account,
+            row.role.value,
+            row.name,
+            *(
+                f"{at:%Y-%m-%d %H:%M}" if at else "-"
+                for at in (row.expires_at, row.last_used_at, row.revoked_at)
+            ),
         ],
     )
 

@@ -13,11 +13,10 @@ from responder.cli.common import (
     JsonOption,
     actor,
     database,
+    listing,
     now,
     say,
-    say_json,
     settings,
-    table,
 )
 from responder.errors import ConfigError
 
@@ -73,18 +72,12 @@ def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     """List the accounts."""
     from responder.tickets import accounts
 
-    with database(settings(config)) as store, store.read() as connection:
-        rows = accounts.listed(connection)
-    if as_json:
-        for row in rows:
-            say_json({**row._mapping, "role": row.role.value})
-        return
-    table(
+    listing(
+        config,
+        as_json,
+        accounts.listed,
         ["account", "name", "role", "language", "active"],
-        [
-            [row.name, row.full_name, row.role.value, row.language, "yes" if row.active else "no"]
-            for row in rows
-        ],
+        lambda row: [row.name, row.full_name, row.role.value, row.language, "yes" if row.active else "no"],
     )
 
 

@@ -41,6 +41,9 @@ EXPIRED_KEPT = timedelta(days=7)
 SEEN_EVERY = timedelta(minutes=1)
 """How exactly the idle time is known; a write with every request would be dear."""
 
+OF_ACCOUNT = (User.id.label("user_id"), User.name, User.full_name, User.role, User.language)
+"""What is read of the account with each session or token of its own."""
+
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,58}[a-z0-9]")
 _ROLES = tuple(Role)
 # Argon2 takes 64 MiB for each: two at a time bound what a crowd of log-ins can cost.
@@ -211,17 +214,7 @@ def log_in(
 def session(connection: Connection, token: str) -> Any | None:
     """The session of a browser's token joined with its account, also when its time is over; None when unknown."""
     return connection.execute(
-        select(
-            Session.token_hash,
-            Session.csrf,
-            Session.seen_at,
-            Session.expires_at,
-            User.id.label("user_id"),
-            User.name,
-            User.full_name,
-            User.role,
-            User.language,
-        )
+        select(Session.token_hash, Session.csrf, Session.seen_at, Session.expires_at, *OF_ACCOUNT)
         .join(User, User.id == Session.user_id)
         .where(Session.token_hash == hashed(token), User.active)
     ).first()

@@ -96,11 +96,7 @@ def find(connection: Connection, token: str, now: datetime) -> Any | None:
             ApiToken.name.label("program"),
             ApiToken.expires_at,
             ApiToken.last_used_at,
-            User.id.label("user_id"),
-            User.name,
-            User.full_name,
-            User.role,
-            User.language,
+            *accounts.OF_ACCOUNT,
         )
         .join(User, User.id == ApiToken.user_id)
         .where(

@@ -27,6 +27,7 @@ class Refusal(Enum):
     CHANGED = "draft of ticket {ticket} has changed since it was shown; look at it again"
     NEWER_DRAFT = "ticket {ticket} has a newer draft; look at that one"
     NEWER_MAIL = "ticket {ticket} has a newer mail from the vendor than this draft answers"
+    UNSEEN_MAIL = "ticket {ticket}: the vendor has written again since it was shown; look at it again"
     DECIDED = "ticket {ticket}: the draft is already {state} ({who})"
     DECIDED_MEANWHILE = "draft of ticket {ticket} was decided by somebody else in the meantime"
     UNCONFIRMED = (

@@ -19,11 +19,11 @@ from responder.cli.common import (
     JsonOption,
     actor,
     database,
+    listing,
     now,
     say,
     say_json,
     settings,
-    table,
 )
 from responder.errors import Refused
 
@@ -65,24 +65,18 @@ def tickets(
     """List tickets, oldest first."""
     from responder.tickets import queues
 
-    with database(settings(config)) as store, store.read() as connection:
-        rows = queues.tickets(connection, status, limit)
-    if as_json:
-        for row in rows:
-            say_json({**row._mapping, "status": row.status.value})
-        return
-    table(
+    listing(
+        config,
+        as_json,
+        lambda connection: queues.tickets(connection, status, limit),
         ["ticket", "status", "from", "subject", "topics", "why"],
-        [
-            [
-                str(row.id),
-                row.status.value,
-                row.vendor_address,
-                row.subject[:60],
-                ", ".join(row.topics),
-                row.reason[:120],
-            ]
-            for row in rows
+        lambda row: [
+            str(row.id),
+            row.status.value,
+            row.vendor_address,
+            row.subject[:60],
+            ", ".join(row.topics),
+            row.reason[:120],
         ],
     )
 
@@ -101,15 +95,10 @@ def show(ticket: Ticket, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOpt
     if as_json:
         say_json(
             {
-                "ticket": {**row._mapping, "status": row.status.value},
-                "messages": [{**one._mapping, "disposition": one.disposition.value} for one in messages],
+                "ticket": dict(row._mapping),
+                "messages": [dict(one._mapping) for one in messages],
                 "replies": [
-                    {
-                        key: getattr(value, "value", value)
-                        for key, value in one._mapping.items()
-                        if key != "data"
-                    }
-                    for one in replies
+                    {key: value for key, value in one._mapping.items() if key != "data"} for one in replies
                 ],
                 "events": [dict(one._mapping) for one in events],
             }
@@ -230,12 +219,16 @@ def close(
     ticket: Ticket,
     config: ConfigOption = DEFAULT_CONFIG,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    mail: Annotated[
+        int | None,
+        typer.Option(help="The newest mail you saw (`show` prints its number); a newer one refuses."),
+    ] = None,
 ) -> None:
     """Close a ticket without a further answer."""
     from responder.replies import approval
 
     with database(settings(config)) as store, store.begin() as connection:
-        approval.close(connection, ticket, actor(), now(), reason)
+        approval.close(connection, ticket, actor(), now(), reason, seen=mail)
     say(f"ticket {ticket}: closed")
 
 

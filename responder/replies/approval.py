@@ -85,16 +85,30 @@ def reject(connection: Connection, ticket_id: int, actor: str, now: datetime, re
     )
 
 
-def close(connection: Connection, ticket_id: int, actor: str, now: datetime, reason: str = "") -> None:
-    """End a ticket without (further) answer. Raises Refused when an approved reply has not left yet."""
+def close(
+    connection: Connection,
+    ticket_id: int,
+    actor: str,
+    now: datetime,
+    reason: str = "",
+    *,
+    seen: int | None = None,
+) -> None:
+    """End a ticket without (further) answer. Raises Refused when an approved reply has not left yet.
+
+    `seen` is the newest mail of a person that was shown (0: there was none); a newer one is a reason to refuse.
+    None asks for no such thing.
+    """
     row = takeover.lock(connection, ticket_id)
     if row is None:
         raise Refused(Refusal.NO_TICKET, ticket=ticket_id)
+    newest = lifecycle.latest_message_id(connection, ticket_id)
+    if seen is not None and seen != (newest or 0):
+        raise Refused(Refusal.UNSEEN_MAIL, ticket=ticket_id)
     for reply in lifecycle.replies(connection, ticket_id):
         if reply.status in {ReplyStatus.APPROVED, ReplyStatus.SENDING, ReplyStatus.UNCERTAIN}:
             raise Refused(Refusal.UNSETTLED, ticket=ticket_id, state=reply.status)
     lifecycle.retire_drafts(connection, ticket_id, ReplyStatus.DISCARDED, f"ticket closed by {actor}")
-    newest = lifecycle.latest_message_id(connection, ticket_id)
     if row.status is not TicketStatus.ANSWERED and newest is not None:
         lifecycle.decide_verdict(
             connection, newest, decision="closed", topics=[], manner="single", actor=actor, now=now

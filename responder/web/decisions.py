@@ -159,9 +159,17 @@ def retopic(
 
 
 @router.post("/tiket/{ticket_id}/tolak")
-def reject(sitting: Deciding, alasan: Reason = "", aksi: Annotated[str, Form()] = "tolak") -> Response:
-    """Discard the draft: a person must answer; or, with `aksi` "tutup", end the ticket without an answer."""
-    act = approval.close if aksi == "tutup" else approval.reject
+def reject(
+    sitting: Deciding,
+    alasan: Reason = "",
+    aksi: Annotated[str, Form()] = "tolak",
+    surat: Annotated[int, Form()] = 0,
+) -> Response:
+    """Discard the draft: a person must answer; or, with `aksi` "tutup", end the ticket without an answer.
+
+    `surat` is the newest mail on the page: a ticket is not closed over one that nobody has seen.
+    """
+    act = partial(approval.close, seen=surat) if aksi == "tutup" else approval.reject
 
     def operation(connection: Connection, actor: str, now: datetime) -> None:
         sitting.not_blind(connection)

@@ -29,6 +29,7 @@ class Desk:
     ticket: Row[Any]
     mails: Sequence[Row[Any]]  # newest first
     newest: Row[Any] | None  # newest mail of a person, which a draft has to answer
+    newest_id: int  # its number, also when so many mails of machines followed that it is not shown; 0 = none
     replies: Sequence[Row[Any]]  # newest first, without bytes
     verdict: Row[Any] | None  # of the newest mail
     blind: bool  # staff have to choose first; nothing that we predicted may show
@@ -85,6 +86,7 @@ def read(connection: Connection, ticket_id: int, user_id: int, now: datetime) ->
         ticket=ticket,
         mails=mails,
         newest=newest,
+        newest_id=newest_id or 0,
         replies=_replies(connection, ticket_id),
         verdict=verdict,
         blind=verdict is not None and verdict.blind and verdict.decided_at is None,

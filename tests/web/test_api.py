@@ -180,6 +180,17 @@ def test_topics_are_changed_and_an_answer_is_written_by_hand(pages: Pages) -> No
     assert pages.replies(ticket, ReplyStatus.APPROVED)[0].kind.value == "manual"
 
 
+def test_a_ticket_is_not_closed_over_a_mail_that_came_meanwhile(pages: Pages) -> None:
+    ticket, other = pages.receive(), pages.receive()
+    program = Program(pages)
+    shown = program.get(f"/tickets/{ticket}").json()["newest"]
+    with pages.database.begin() as connection:
+        connection.execute(update(Message).where(Message.ticket_id == other).values(ticket_id=ticket))
+    assert code(program.post(f"/tickets/{ticket}/close", newest=shown)) == (409, "newer_mail")
+    newest = program.get(f"/tickets/{ticket}").json()["newest"]
+    assert program.post(f"/tickets/{ticket}/close", newest=newest).json()["status"] == "closed"
+
+
 def test_a_closed_ticket_stays_closed(pages: Pages) -> None:
     ticket = pages.receive()
     program = Program(pages)

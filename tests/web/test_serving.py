@@ -77,3 +77,14 @@ def test_the_operator_makes_the_first_account_and_serves_the_pages(config: Path)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def test_the_terminal_closes_no_ticket_over_a_mail_that_was_not_seen(config: Path, pages: Pages) -> None:
+    ticket = str(pages.receive())
+    (shown,) = json.loads(_responder(config, "show", ticket, "--json").stdout)["messages"]
+    refused = _responder(config, "close", ticket, "--mail", str(shown["id"] + 1))
+    assert refused.returncode == 7
+    assert "has written again" in refused.stderr
+    assert _responder(config, "close", ticket, "--mail", str(shown["id"])).returncode == 0
+    (listed,) = _responder(config, "tickets", "--status", "closed", "--json").stdout.splitlines()
+    assert json.loads(listed)["status"] == "closed"

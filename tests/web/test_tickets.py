@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html import unescape
 
+from httpx2 import Response
 from sqlalchemy import update
 
 from responder.tickets import switches
@@ -13,6 +14,11 @@ from responder.tickets.models_staff import Role
 from responder.tickets.status import ReplyStatus, TicketStatus
 from tests.mails import File
 from tests.web.conftest import QUESTION, Pages, text_of
+
+
+def _newest_on(page: Response) -> str:
+    """The newest mail that a ticket's page shows, as its form names it."""
+    return re.findall(r'name="surat" value="(\d+)"', page.text)[0]
 
 
 def test_a_draft_is_read_and_approved_without_scripts(pages: Pages) -> None:
@@ -199,7 +205,21 @@ def test_a_rejected_draft_goes_to_those_that_need_an_answer(pages: Pages) -> Non
 
 def test_a_ticket_is_closed_without_answer(pages: Pages) -> None:
     ticket = pages.receive()
-    pages.browser("budi").post(f"/tiket/{ticket}/tolak", aksi="tutup")
+    browser = pages.browser("budi")
+    browser.post(f"/tiket/{ticket}/tolak", aksi="tutup", surat=_newest_on(browser.get(f"/tiket/{ticket}")))
+    assert pages.ticket(ticket).status is TicketStatus.CLOSED
+
+
+def test_a_ticket_is_not_closed_over_a_mail_that_nobody_has_seen(pages: Pages) -> None:
+    ticket, other = pages.receive(), pages.receive()
+    browser = pages.browser("budi")
+    seen = _newest_on(browser.get(f"/tiket/{ticket}"))
+    with pages.database.begin() as connection:
+        connection.execute(update(Message).where(Message.ticket_id == other).values(ticket_id=ticket))
+    answer = browser.post(f"/tiket/{ticket}/tolak", aksi="tutup", surat=seen)
+    assert answer.status_code == 409
+    assert "penyedia menulis lagi" in text_of(answer.text)
+    browser.post(f"/tiket/{ticket}/tolak", aksi="tutup", surat=_newest_on(answer))
     assert pages.ticket(ticket).status is TicketStatus.CLOSED
 
 

@@ -14,7 +14,7 @@ from starlette.routing import compile_path
 
 from responder.errors import Refused, ResponderError, StoreError, Unstorable
 from responder.web.api import deciding, people, presence, reading, reporting, running, topics
-from responder.web.api.problems import MEDIA_TYPE, ApiProblem, Code, FieldError, Problem, described
+from responder.web.api.problems import MEDIA_TYPE, ApiProblem, Code, FieldError, Problem, described, refused
 from responder.web.service import Service
 from responder.web.wording import refusal, words
 
@@ -61,7 +61,7 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, Refused):
-        return _problem(request, ApiProblem(409, Code.REFUSED, error))
+        return _problem(request, refused(error))
     if isinstance(error, Unstorable):
         return _problem(request, ApiProblem(422, Code.INVALID, str(error)))
     log.error("request failed", path=request.url.path, error=str(error))

@@ -59,10 +59,7 @@ def undo(service: UsesService, caller: Officer, ticket_id: TicketId, wish: given
         row = _reply(connection, ticket_id, wish.reply)
         repeated = row.status is ReplyStatus.DRAFTED
         if not repeated:
-            try:
-                approval.undo(connection, wish.reply, caller.name, service.clock())
-            except Refused as error:
-                raise conflict(Code.TOO_LATE, error) from error
+            approval.undo(connection, wish.reply, caller.name, service.clock())
         return _done(connection, ticket_id, wish.reply, repeated=repeated)
 
 
@@ -77,13 +74,14 @@ def reject(service: UsesService, caller: Officer, ticket_id: TicketId, wish: giv
 
 
 @router.post("/tickets/{ticket_id}/close", responses=described(404, 409))
-def close(service: UsesService, caller: Officer, ticket_id: TicketId, wish: given.Reasoned) -> Done:
-    """End the ticket without a further answer."""
+def close(service: UsesService, caller: Officer, ticket_id: TicketId, wish: given.Closing) -> Done:
+    """End the ticket without a further answer. 409 `newer_mail` when the vendor wrote after `newest`."""
     with service.database.begin() as connection:
         repeated = existing(connection, ticket_id).status is TicketStatus.CLOSED
         if not repeated:
             not_blind(connection, ticket_id)
-            approval.close(connection, ticket_id, caller.name, service.clock(), wish.reason.strip())
+            reason, now = wish.reason.strip(), service.clock()
+            approval.close(connection, ticket_id, caller.name, now, reason, seen=wish.newest)
         return _done(connection, ticket_id, repeated=repeated)
 
 

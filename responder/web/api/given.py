@@ -53,6 +53,12 @@ class Reasoned(Wish):
     reason: Reason = ""
 
 
+class Closing(Reasoned):
+    newest: RecordId | None = Field(
+        default=None, description="As the ticket showed it; null closes it over a mail that came meanwhile"
+    )
+
+
 class OfReply(Wish):
     reply: RecordId
 

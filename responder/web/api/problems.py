@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from responder.errors import Refused
+from responder.refusal import Refusal
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -53,6 +54,15 @@ _TITLES = {
     Code.UNAVAILABLE: "The service cannot reach its database",
     Code.FAILED: "The service failed",
 }
+
+
+_CODES: Mapping[Refusal | None, Code] = {
+    Refusal.UNSEEN_MAIL: Code.NEWER_MAIL,
+    Refusal.TOO_LATE: Code.TOO_LATE,
+    Refusal.NOT_EARNED: Code.NOT_EARNED,
+    Refusal.NO_LONGER_EARNED: Code.NOT_EARNED,
+}
+"""Refusals with a code of their own; the others are `refused`, unless the endpoint knows better."""
 
 
 class Version(BaseModel):
@@ -114,6 +124,10 @@ def not_found(what: str) -> ApiProblem:
 
 def conflict(code: Code, detail: str | Refused, **more: Any) -> ApiProblem:
     return ApiProblem(409, code, detail, **more)
+
+
+def refused(error: Refused) -> ApiProblem:
+    return conflict(_CODES.get(error.refusal, Code.REFUSED), error)
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:

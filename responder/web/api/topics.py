@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from responder.errors import ContentError, Refused
+from responder.errors import ContentError
 from responder.knowledge.topic import Topic
 from responder.pipeline.office import Office
 from responder.tickets import evidence
@@ -17,7 +17,7 @@ from responder.web import content
 from responder.web.api import given
 from responder.web.api.callers import Officer, Senior
 from responder.web.api.given import Limit
-from responder.web.api.problems import ApiProblem, Code, conflict, described, not_found
+from responder.web.api.problems import ApiProblem, Code, described, not_found
 from responder.web.api.shapes import Shape
 from responder.web.service import Service, UsesService
 
@@ -159,13 +159,10 @@ def set_level(
     """Let a topic answer by itself, or take it back to review. 409 `not_earned` while its evidence does not hold."""
     office, found = _topic(service, mailbox, slug)
     policy, now = service.settings.policy, service.clock()
-    try:
-        with service.database.begin() as connection:
-            before = autonomy.standing(connection, mailbox, slug, policy, now)
-            if before.level != wish.level:
-                autonomy.set_level(connection, mailbox, slug, wish.level, policy, caller.name, now)
-    except Refused as error:
-        raise conflict(Code.NOT_EARNED, error) from error
+    with service.database.begin() as connection:
+        before = autonomy.standing(connection, mailbox, slug, policy, now)
+        if before.level != wish.level:
+            autonomy.set_level(connection, mailbox, slug, wish.level, policy, caller.name, now)
     service.figures.forget()
     return _line(service, found, service.figures.standing(office, slug))
 

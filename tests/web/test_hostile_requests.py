@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from sqlalchemy import text, update
 
-from responder.config import load
 from responder.tickets import accounts, api_tokens
 from responder.tickets.models import Message, Ticket
 from responder.tickets.models_staff import Role
@@ -343,20 +341,6 @@ def test_a_log_in_begins_a_session_of_its_own(pages: Pages) -> None:
     other = pages.browser()
     other.client.cookies.set("lpse", "dari-penyerang")
     assert other.get("/antrean").status_code == 401
-
-
-def test_every_cookie_is_bound_to_tls_where_there_is_tls(config: Path, pages: Pages) -> None:
-    config.write_text(config.read_text() + '[web]\nbase_url = "https://petugas.lpse.example"\n')
-    secure = Pages(load(config), pages.database, pages.clock, pages.reader)
-    pages.browser("budi")
-    answer = secure.browser().client.post(
-        "https://petugas.lpse.example/masuk",
-        data={"nama": "budi", "sandi": PASSWORD},
-        headers={"origin": "https://petugas.lpse.example"},
-    )
-    cookies = answer.headers.get_list("set-cookie")
-    assert len(cookies) == 2
-    assert all("Secure" in one and "HttpOnly" in one and "SameSite=lax" in one for one in cookies)
 
 
 def test_an_address_with_a_slash_too_many_leads_nowhere_else(pages: Pages) -> None:

@@ -15,6 +15,7 @@ LONGEST = timedelta(days=366)
 """Working hours are counted over this long at most; what waited longer has waited long enough."""
 
 
+@lru_cache(maxsize=1024)
 def is_working_day(day: date) -> bool:
     """Whether offices work on `day`; the days of cuti bersama are known once the government has set them."""
     return day.weekday() < SATURDAY and day not in _holidays(day.year)

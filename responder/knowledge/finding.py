@@ -25,3 +25,11 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.file}{f':{self.line}' if self.line else ''}: {self.message}"
+
+
+def wrong(path: Path, line: int, message: str) -> Finding:
+    return Finding(path, line, Severity.ERROR, message)
+
+
+def doubtful(path: Path, line: int, message: str) -> Finding:
+    return Finding(path, line, Severity.WARNING, message)

@@ -130,7 +130,7 @@ def _proposal(row: Row, slug: str, topic: Topic | None, owner: str, source: str,
         for line in row.attachment.splitlines()
         for url in _URL.findall(line)
     ]
-    doubts = [*_doubts(row)]
+    doubts = list(_doubts(row))
     for doubt in doubts:
         facts.check(doubt)
     front = {

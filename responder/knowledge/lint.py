@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from responder.knowledge import markdown, places, schema
-from responder.knowledge.finding import Finding, Severity
+from responder.knowledge.finding import Finding, Severity, doubtful, wrong
 from responder.knowledge.load import topic_folders
 from responder.knowledge.schema import Source
 
@@ -49,7 +49,7 @@ def lint(directory: Path, on: date) -> list[Finding]:
         if source is not None:
             sources[folder.name] = source
     if not folders:
-        findings.append(_error(directory, 0, "tidak ada folder topik"))
+        findings.append(wrong(directory, 0, "tidak ada folder topik"))
     content = Content(directory, sources, on)
     for check in CHECKS:
         findings += check(content)
@@ -60,7 +60,7 @@ def _folder_names(content: Content) -> Iterator[Finding]:
     for slug, source in content.sources.items():
         if not schema.SLUG.fullmatch(slug):
             advice = "pakai huruf kecil, angka dan tanda hubung, mis. ganti-email"
-            yield _error(source.path.parent, 0, f"nama folder {slug!r} tidak dapat dipakai; {advice}")
+            yield wrong(source.path.parent, 0, f"nama folder {slug!r} tidak dapat dipakai; {advice}")
 
 
 def _facts(content: Content) -> Iterator[Finding]:
@@ -70,37 +70,37 @@ def _facts(content: Content) -> Iterator[Finding]:
         for index, fact in enumerate(source.front.unconfirmed):
             line = source.line("unconfirmed", index, "key")
             if fact.in_text and fact.key not in used:
-                yield _error(
+                yield wrong(
                     source.path,
                     line,
                     f"fakta {fact.key!r} tidak punya tempat; tulis {{{{ fakta.{fact.key} }}}} atau in_text: false",
                 )
             if fact.key not in source.settled:
                 command = f"responder content confirm {slug} {fact.key}"
-                yield _warning(
+                yield doubtful(
                     source.path, line, f"belum dikonfirmasi: {fact.what}; pastikan dengan `{command}`"
                 )
         known = {fact.key for fact in source.front.unconfirmed}
         for key in source.settled.keys() - known:
             path = source.path.with_name(schema.CONFIRMED)
-            yield _warning(path, 0, f"fakta {key!r} tidak ada lagi di {schema.ANSWER}; hapus dari berkas ini")
+            yield doubtful(path, 0, f"fakta {key!r} tidak ada lagi di {schema.ANSWER}; hapus dari berkas ini")
 
 
 def _validity(content: Content) -> Iterator[Finding]:
     for source in content.sources.values():
         front = source.front
         if front.valid_to is not None and front.valid_to < content.on:
-            yield _warning(
+            yield doubtful(
                 source.path, source.line("valid_to"), f"masa berlaku berakhir {front.valid_to}; perbarui isi"
             )
         if front.valid_from is not None and front.valid_from > content.on:
-            yield _warning(
+            yield doubtful(
                 source.path, source.line("valid_from"), f"isi baru berlaku mulai {front.valid_from}"
             )
         if front.review_by is None:
-            yield _warning(source.path, 1, "review_by tidak diisi; tulis kapan isi ini ditinjau lagi")
+            yield doubtful(source.path, 1, "review_by tidak diisi; tulis kapan isi ini ditinjau lagi")
         elif front.review_by < content.on:
-            yield _warning(
+            yield doubtful(
                 source.path, source.line("review_by"), f"harus ditinjau sebelum {front.review_by}; tinjau isi"
             )
 
@@ -109,21 +109,21 @@ def _answer_text(content: Content) -> Iterator[Finding]:
     """An answer that is empty, or Markdown that vendors would read raw."""
     for source in content.sources.values():
         if not source.body.strip():
-            yield _error(source.path, source.body_line, "jawaban kosong; tulis isinya di bawah front matter")
+            yield wrong(source.path, source.body_line, "jawaban kosong; tulis isinya di bawah front matter")
         for line, text in (*source.entry_texts(), *source.body_lines()):
             if "![" in text or _UNPARSED_LINK.search(markdown.plain(text)):
-                yield _error(
+                yield wrong(
                     source.path,
                     line,
                     "tautan atau gambar tidak terbaca; tulis [label](https://alamat) tanpa gambar",
                 )
             if _TAG.search(text):
-                yield _error(
+                yield wrong(
                     source.path, line, "HTML tidak dipakai dan akan tampil apa adanya; tulis Markdown"
                 )
             for target in markdown.link_targets(text):
                 if not schema.usable_url(target) and not target.startswith("mailto:"):
-                    yield _error(
+                    yield wrong(
                         source.path, line, f"alamat tautan {target!r} harus diawali http:// atau https://"
                     )
 
@@ -142,7 +142,7 @@ def _lists_are_used(content: Content) -> Iterator[Finding]:
                     else "{{ daftar_dokumen() }}"
                 )
                 line = source.line("documents", index)
-                yield _error(
+                yield wrong(
                     source.path, line, f"dokumen {document.name!r} tidak tampil; tulis {place} dalam jawaban"
                 )
 
@@ -155,9 +155,9 @@ def _files(content: Content) -> Iterator[Finding]:
         for index, name in enumerate(source.front.attachments):
             line = source.line("attachments", index)
             if name != PurePosixPath(name).name or name in own or name.startswith("."):
-                yield _error(source.path, line, f"lampiran {name!r} harus nama berkas di folder ini")
+                yield wrong(source.path, line, f"lampiran {name!r} harus nama berkas di folder ini")
             elif not (folder / name).is_file():
-                yield _error(
+                yield wrong(
                     source.path,
                     line,
                     f"lampiran {name!r} tidak ada di folder ini; tambahkan atau hapus barisnya",
@@ -168,7 +168,7 @@ def _files(content: Content) -> Iterator[Finding]:
                 and path.name not in source.front.attachments
                 and not path.name.startswith(".")
             ):
-                yield _warning(path, 0, "tidak disebut di 'attachments', jadi tidak pernah dikirim")
+                yield doubtful(path, 0, "tidak disebut di 'attachments', jadi tidak pernah dikirim")
 
 
 def _examples(content: Content) -> Iterator[Finding]:
@@ -181,17 +181,17 @@ def _examples(content: Content) -> Iterator[Finding]:
         try:
             found = list(_paragraphs(path.read_text(encoding="utf-8-sig")))
         except FileNotFoundError:
-            yield _error(path, 0, "berkas tidak ada; tulis contoh kalimat penyedia, satu per paragraf")
+            yield wrong(path, 0, "berkas tidak ada; tulis contoh kalimat penyedia, satu per paragraf")
             continue
         except (OSError, UnicodeDecodeError) as error:
-            yield _error(path, 0, f"tidak dapat dibaca: {error}")
+            yield wrong(path, 0, f"tidak dapat dibaca: {error}")
             continue
         if not found:
-            yield _error(path, 0, "belum ada contoh; tulis contoh kalimat penyedia, satu per paragraf")
+            yield wrong(path, 0, "belum ada contoh; tulis contoh kalimat penyedia, satu per paragraf")
         for line, words in found:
             other, at = first.setdefault(words, (path, line))
             if other.parent != path.parent:
-                yield _error(
+                yield wrong(
                     path,
                     line,
                     f"contoh ini sama dengan {other.parent.name}/{other.name}:{at}; hapus salah satu",
@@ -220,11 +220,3 @@ CHECKS: tuple[Check, ...] = (
     _files,
     _examples,
 )
-
-
-def _error(path: Path, line: int, message: str) -> Finding:
-    return Finding(path, line, Severity.ERROR, message)
-
-
-def _warning(path: Path, line: int, message: str) -> Finding:
-    return Finding(path, line, Severity.WARNING, message)

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from responder.knowledge import places
-from responder.knowledge.finding import Finding, Severity
+from responder.knowledge.finding import Finding, wrong
 
 ANSWER = "answer.md"
 EXAMPLES = "examples.txt"
@@ -104,10 +104,7 @@ class Source:
 
     def line(self, *location: str | int) -> int:
         """Line of the front matter entry at `location`, or of its nearest parent that has one."""
-        for length in range(len(location), 0, -1):
-            if found := self.lines.get(location[:length]):
-                return found
-        return 1
+        return _line_of(self.lines, location, 1)
 
     def entry_texts(self) -> Iterator[tuple[int, str]]:
         """Every front matter text in which a fact may stand, with its line."""
@@ -134,15 +131,15 @@ def read(folder: Path) -> tuple[Source | None, list[Finding]]:
         raw = path.read_bytes()
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
-        return None, [_error(path, 0, f"berkas tidak ada; setiap folder topik harus memuat {ANSWER}")]
+        return None, [wrong(path, 0, f"berkas tidak ada; setiap folder topik harus memuat {ANSWER}")]
     except OSError as error:
-        return None, [_error(path, 0, f"tidak dapat dibaca: {error.strerror}")]
+        return None, [wrong(path, 0, f"tidak dapat dibaca: {error.strerror}")]
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        return None, [_error(path, line, "bukan teks UTF-8; simpan ulang berkas ini sebagai UTF-8")]
+        return None, [wrong(path, line, "bukan teks UTF-8; simpan ulang berkas ini sebagai UTF-8")]
     head, body, body_line = _split(text)
     if head is None:
-        return None, [_error(path, 1, f"front matter tidak lengkap; awali dan akhiri dengan baris {_FENCE}")]
+        return None, [wrong(path, 1, f"front matter tidak lengkap; awali dan akhiri dengan baris {_FENCE}")]
     front, lines, findings = _parse(path, head, FrontMatter, first_line=2)
     settled, confirmed_raw, settled_findings = _read_settled(folder)
     findings += settled_findings
@@ -188,20 +185,20 @@ def _parse(
         mark = error.problem_mark or error.context_mark
         line = first_line + (mark.line if mark else 0)
         advice = "periksa indentasi dan titik dua; nilai yang memuat {{ … }} atau ': ' ditulis di antara tanda petik"
-        return None, lines, [_error(path, line, f"YAML tidak terbaca ({error.problem}); {advice}")]
+        return None, lines, [wrong(path, line, f"YAML tidak terbaca ({error.problem}); {advice}")]
     except (yaml.YAMLError, ValueError) as error:
-        return None, lines, [_error(path, first_line, f"YAML tidak terbaca: {error}")]
+        return None, lines, [wrong(path, first_line, f"YAML tidak terbaca: {error}")]
     finally:
         loader.dispose()
     findings = [
-        _error(path, line, f"kunci {key!r} ditulis dua kali; hapus salah satu") for line, key in repeated
+        wrong(path, line, f"kunci {key!r} ditulis dua kali; hapus salah satu") for line, key in repeated
     ]
     if not isinstance(data, dict):
-        return None, lines, [_error(path, first_line, "harus berupa daftar 'kunci: nilai'")]
+        return None, lines, [wrong(path, first_line, "harus berupa daftar 'kunci: nilai'")]
     try:
         return (None if findings else model.model_validate(data)), lines, findings
     except ValidationError as error:
-        findings += [_error(path, *_explain(problem, lines, first_line)) for problem in error.errors()]
+        findings += [wrong(path, *_explain(problem, lines, first_line)) for problem in error.errors()]
         return None, lines, findings
 
 
@@ -244,12 +241,13 @@ def _explain(problem: Any, lines: Mapping[_Location, int], first_line: int) -> t
         message = "harus berupa tanggal yang ada, ditulis TTTT-BB-HH, mis. 2027-05-31"
     else:
         message = _MESSAGES.get(kind, problem["msg"])
-    line = first_line
-    for length in range(len(location), 0, -1):
-        if found := lines.get(location[:length]):
-            line = found
-            break
-    return line, f"{'.'.join(str(part) for part in location)}: {message}"
+    where = ".".join(str(part) for part in location)
+    return _line_of(lines, location, first_line), f"{where}: {message}"
+
+
+def _line_of(lines: Mapping[_Location, int], location: _Location, otherwise: int) -> int:
+    parents = (location[:length] for length in range(len(location), 0, -1))
+    return next((lines[place] for place in parents if place in lines), otherwise)
 
 
 def _read_settled(folder: Path) -> tuple[dict[str, Settled], bytes, list[Finding]]:
@@ -260,7 +258,7 @@ def _read_settled(folder: Path) -> tuple[dict[str, Settled], bytes, list[Finding
     except FileNotFoundError:
         return {}, b"", []
     except (OSError, UnicodeDecodeError) as error:
-        return {}, b"", [_error(path, 0, f"tidak dapat dibaca: {error}")]
+        return {}, b"", [wrong(path, 0, f"tidak dapat dibaca: {error}")]
     loaded, _, findings = _parse(path, text, _SettledFile, first_line=1)
     return (dict(loaded.facts) if loaded else {}), raw, findings
 
@@ -274,7 +272,7 @@ def _broken_entries(source: Source) -> Iterator[Finding]:
     for index, link in enumerate(source.front.links):
         if places.only_a_fact(link.url) is None and not usable_url(link.url):
             line = source.line("links", index, "url")
-            yield _error(source.path, line, f"alamat tautan {link.url!r} harus diawali http:// atau https://")
+            yield wrong(source.path, line, f"alamat tautan {link.url!r} harus diawali http:// atau https://")
 
 
 def _broken_places(source: Source) -> Iterator[Finding]:
@@ -284,15 +282,15 @@ def _broken_places(source: Source) -> Iterator[Finding]:
     for line, text, also_known in texts:
         for key in places.facts_in(text):
             if key not in shown:
-                yield _error(
+                yield wrong(
                     source.path, line, f"tempat fakta.{key} tidak ada di daftar 'unconfirmed'; tambahkan"
                 )
             elif not shown[key]:
-                yield _error(
+                yield wrong(
                     source.path, line, f"fakta.{key} ditandai in_text: false; hapus tempatnya dari teks"
                 )
         if places.stray_braces(text, lists_allowed=bool(also_known)):
-            yield _error(
+            yield wrong(
                 source.path, line, f"tempat isian tidak dikenal; pakai {{{{ fakta.kunci }}}}{also_known}"
             )
 
@@ -302,9 +300,9 @@ def _broken_lists(source: Source) -> Iterator[Finding]:
     for line, text in source.body_lines():
         for found in places.DOCUMENT_LIST.finditer(text):
             if found[0] != text.strip():
-                yield _error(source.path, line, "daftar_dokumen harus berdiri sendiri pada barisnya")
+                yield wrong(source.path, line, "daftar_dokumen harus berdiri sendiri pada barisnya")
             if (found[1] or "") not in groups:
-                yield _error(source.path, line, f"tidak ada dokumen dengan applies_to: {found[1] or ''!r}")
+                yield wrong(source.path, line, f"tidak ada dokumen dengan applies_to: {found[1] or ''!r}")
 
 
 def _broken_dates(source: Source) -> Iterator[Finding]:
@@ -315,7 +313,7 @@ def _broken_dates(source: Source) -> Iterator[Finding]:
     ]
     for start, end, line in spans:
         if start is not None and end is not None and end < start:
-            yield _error(
+            yield wrong(
                 source.path, line, f"valid_to {end} lebih awal dari valid_from {start}; perbaiki tanggalnya"
             )
 
@@ -324,11 +322,7 @@ def _repeated_facts(source: Source) -> Iterator[Finding]:
     seen: set[str] = set()
     for index, fact in enumerate(source.front.unconfirmed):
         if fact.key in seen:
-            yield _error(
+            yield wrong(
                 source.path, source.line("unconfirmed", index, "key"), f"fakta {fact.key!r} ditulis dua kali"
             )
         seen.add(fact.key)
-
-
-def _error(path: Path, line: int, message: str) -> Finding:
-    return Finding(path, line, Severity.ERROR, message)

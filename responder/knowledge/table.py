@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,12 +131,10 @@ def _rows(path: Path, lines: Sequence[Sequence[str]]) -> list[Row]:
             continue
         if not cells["number"] and not cells["title"] and rows:
             above = rows[-1]
-            rows[-1] = Row(
-                above.line,
-                above.number,
-                above.title,
-                _joined(above.text, cells["text"]),
-                _joined(above.attachment, cells["attachment"]),
+            rows[-1] = replace(
+                above,
+                text=_joined(above.text, cells["text"]),
+                attachment=_joined(above.attachment, cells["attachment"]),
             )
             continue
         if not cells["title"] or not cells["text"]:
@@ -157,11 +155,7 @@ def _value(values: Sequence[str], column: int | None) -> str:
 
 
 def _joined(*texts: str) -> str:
-    return "\n".join(_present(texts))
-
-
-def _present(texts: Iterable[str]) -> list[str]:
-    return [text for text in texts if text]
+    return "\n".join(filter(None, texts))
 
 
 def _no_table(path: Path) -> ContentError:

@@ -16,6 +16,9 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 TESTS ?= tests
 WORKERS ?= 3
 
+# Where it is set, every command that a target starts would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: soak demo test lint format fuzz faults screenshots bench clean
 
 demo: $(STAMP)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+MODEL_FILE = "model.npz"
+"""A trained classifier, in the state directory of each mailbox: a name that is known without loading NumPy."""
+
 
 class Outcome(StrEnum):
     """How sure the classifier is."""

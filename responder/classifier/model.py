@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from responder.classifier import examples, reasons, words
-from responder.classifier.decision import Decision, Explanation, Outcome
+from responder.classifier.decision import MODEL_FILE, Decision, Explanation, Outcome
 from responder.classifier.evidence import nearest_examples, topic_evidence
 from responder.classifier.familiarity import Familiarity
 from responder.classifier.labelled import LabelledText
@@ -27,7 +27,6 @@ from responder.classifier.vectors import Floats, Vectorizer
 from responder.errors import ModelError
 
 FORMAT = 3
-FILE_NAME = "model.npz"
 TARGET_ERROR = 0.02  # share of wrong answers among the automatic ones
 _BATCH = 64  # mails scored at once: large enough for numpy, small enough to stay in the cache
 
@@ -269,7 +268,7 @@ def load_or_train(
 
     `labelled` gives what training learns from beside the content; `announce` is told why training is needed.
     """
-    path = directory / FILE_NAME
+    path = directory / MODEL_FILE
     try:
         return load(path, content)
     except ModelError as error:

@@ -39,6 +39,7 @@ class MailboxWorker:
         self._idle = threading.Event()
         self._idle.set()
         self._again = self._everything = self._stopped = False
+        self._glance = True
         self._using: Rounds | None = None
         self.use(rounds, interval)
 
@@ -53,10 +54,14 @@ class MailboxWorker:
         with self._lock:
             return rounds in (self._rounds, self._using)
 
-    def wake(self, *, everything: bool = False) -> None:
-        """Ask for a round as soon as possible; with `everything` one that compares every UID."""
+    def wake(self, *, everything: bool = False, glance: bool = False) -> None:
+        """Ask for a round as soon as possible; with `everything` one that compares every UID.
+
+        With `glance` only if something has changed, unless others ask for a round.
+        """
         with self._lock:
             self._everything |= everything
+            self._glance &= glance
             if self._stopped:
                 return
             if not self._idle.is_set():
@@ -81,18 +86,19 @@ class MailboxWorker:
                 self._again = False
                 self._using = self._rounds
                 rounds, backoff, stopped = self._rounds, self._backoff, self._stopped
+                glance, self._glance = self._glance, True
             if not stopped and not backoff.waiting():
-                self._guarded(rounds, backoff)
+                self._guarded(rounds, backoff, glance)
             with self._lock:
                 self._using = None
                 going_on = self._again and not self._stopped
                 if not going_on:
                     self._idle.set()
 
-    def _guarded(self, rounds: Rounds, backoff: Backoff) -> None:
+    def _guarded(self, rounds: Rounds, backoff: Backoff, glance: bool) -> None:
         with self._progress.task(f"round of {self.name}"):
             try:
-                self._round(rounds, backoff)
+                self._round(rounds, backoff, glance)
             except ResponderError as error:
                 log.error("round failed", mailbox=self.name, error=str(error))
                 backoff.failed(error)
@@ -100,10 +106,11 @@ class MailboxWorker:
                 log.exception("round failed", mailbox=self.name)
                 backoff.failed(error)
 
-    def _round(self, rounds: Rounds, backoff: Backoff) -> None:
+    def _round(self, rounds: Rounds, backoff: Backoff, glance: bool) -> None:
         everything, began = self._everything, time.monotonic()
-        done = rounds.run_office(self.name, compare_everything=everything)
-        log.info(
+        done = rounds.run_office(self.name, compare_everything=everything, glance_first=glance)
+        say = log.debug if done.calm else log.info
+        say(
             "round",
             mailbox=done.mailbox,
             busy=done.busy,
@@ -121,7 +128,7 @@ class MailboxWorker:
         self._report(done, time.monotonic() - began)
         if done.filing.more:
             self.wake()  # between two passes new mail has its turn
-        if not done.busy and not done.handled:
+        if not (done.busy or done.calm or done.handled):
             _make_ready(rounds, self.name)
 
 

@@ -96,7 +96,7 @@ class Timetable:
             wake(due.to_compare(database, names, self._clock(), ago), everything=True)
 
         for name, worker in workers.items():
-            self._add(settings, f"poll {name}", schedule.poll, worker.wake)
+            self._add(settings, f"poll {name}", schedule.poll, partial(worker.wake, glance=True))
         self._look(settings, "outbox", lambda: wake(due.to_send(database, names, self._clock())))
         self._look(settings, "filing", lambda: wake(due.to_file(database, names, self._clock())))
         self._look(settings, "reconcile", compare)

@@ -267,17 +267,18 @@ class ImapSession(ImapConnection):
             client.subscribe_folder(folder)
         self._list = None
 
-    def status(self, folder: str) -> FolderState:
-        """Return the state of `folder` without selecting it; `permanent_flags` is not known then."""
+    def counters(self, folder: str) -> tuple[int, int, int]:
+        """Return (UIDVALIDITY, UIDNEXT, number of mails) of `folder`; 0 where the server does not say."""
+        if folder == self._folder:
+            # Of the selected folder STATUS may tell what the connection was last told (RFC 9051 6.3.11).
+            state = self.select(folder, readonly=True)
+            return state.uidvalidity, state.uidnext, state.exists
         with self._talking(f"status of folder {folder!r}") as client:
             answer = client.folder_status(folder, ["MESSAGES", "UIDNEXT", "UIDVALIDITY"])
-        return FolderState(
-            uidvalidity=answer[b"UIDVALIDITY"],
-            uidnext=answer[b"UIDNEXT"],
-            exists=answer[b"MESSAGES"],
-            permanent_flags=None,
-            uid_not_sticky=False,
+        uidvalidity, uidnext, exists = (
+            int(answer.get(name, 0)) for name in (b"UIDVALIDITY", b"UIDNEXT", b"MESSAGES")
         )
+        return uidvalidity, uidnext, exists
 
     @contextmanager
     def _visiting(self, folder: str, *, readonly: bool) -> Iterator[FolderState]:

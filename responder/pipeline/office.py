@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from responder.classifier.decision import Classifier
+from responder.classifier.decision import MODEL_FILE, Classifier
 from responder.classifier.labelled import LabelledText
 from responder.config import MailboxConfig, Settings
 from responder.errors import ConfigError
@@ -73,9 +73,7 @@ class Office:
 
     @property
     def model_file(self) -> Path:
-        from responder.classifier.model import FILE_NAME
-
-        return self.settings.state.directory / "models" / self.name / FILE_NAME
+        return self.settings.state.directory / "models" / self.name / MODEL_FILE
 
     def train(self) -> Model:
         """Train on content/ and on the verdicts of staff, and store the model."""

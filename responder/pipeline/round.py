@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -25,6 +26,7 @@ from responder.mail.smtp_sessions import SmtpSessions
 from responder.pipeline import learning, reconcile
 from responder.pipeline.case import Handled
 from responder.pipeline.filing import Filer, FilingTally
+from responder.pipeline.glance import Glance
 from responder.pipeline.handling import Handler
 from responder.pipeline.intake import IntakeTally, take_in, take_missing
 from responder.pipeline.node import is_dead, this_node
@@ -42,12 +44,19 @@ class OfficeRound:
 
     mailbox: str
     busy: bool = False
+    calm: bool = False  # a glance showed that there is nothing to do
     intake: IntakeTally = field(default_factory=IntakeTally)
     handled: list[Handled] = field(default_factory=list)
     outbox: Tally = field(default_factory=Tally)
     filing: FilingTally = field(default_factory=FilingTally)
     differences: Sequence[str] = ()  # between server and ledger, one line each
     error: ResponderError | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to do."""
+        nothing = OfficeRound(self.mailbox, intake=IntakeTally(state=self.intake.state))
+        return replace(self, differences=tuple(self.differences)) == nothing
 
 
 class SharedReader(Reader):
@@ -76,6 +85,7 @@ class Rounds:
         self._clock = clock
         self._reader = SharedReader()
         self._sessions: dict[str, ImapSession] = {}
+        self._glances = defaultdict[str, Glance](Glance)
         self._agreed: dict[str, FolderState] = {}  # how the server's inbox was when it agreed with the ledger
         self._outboxes = {
             name: Outbox(database, self.node, name, office.envelope_from)
@@ -97,12 +107,26 @@ class Rounds:
         """Do one round for every office. What fails for one office does not stop the others."""
         return [self.run_office(name) for name in self.offices]
 
-    def run_office(self, name: str, *, compare_everything: bool = False) -> OfficeRound:
+    def run_office(
+        self, name: str, *, compare_everything: bool = False, glance_first: bool = False
+    ) -> OfficeRound:
         """Do one round for one office; with `compare_everything` also compare every UID with the ledger.
 
-        What went wrong with the servers or the content is in the result. Raises StoreError.
+        With `glance_first` a mailbox that is as the last round left it gets none. What went wrong with the servers or
+        the content is in the result. Raises StoreError.
         """
         office = self.offices[name] = self.offices[name].refreshed()
+        glance = self._glances[name]
+        if not glance_first or compare_everything:
+            glance.forget()
+        elif glance.is_calm(office, self._sessions.get(name), self.database, self._clock()):
+            return OfficeRound(name, calm=True)
+        done = self._whole_round(name, office, compare_everything)
+        if done.idle:
+            glance.left_calm(office)
+        return done
+
+    def _whole_round(self, name: str, office: Office, compare_everything: bool) -> OfficeRound:
         done = OfficeRound(name)
         with leases.lease(
             self.database, name, self.node, self._clock, lambda node: is_dead(node, self.node)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, false, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, func, or_, select, update
 
 from responder.tickets import audit, lifecycle
 from responder.tickets.database import table_of
-from responder.tickets.ledger import due
+from responder.tickets.ledger import LONGEST_WAIT
 from responder.tickets.models import AddressNote, Message, Reply
 from responder.tickets.status import Filing, ReplyStatus
 from responder.tickets.switches import Arming
@@ -76,14 +77,15 @@ def claim_due(
     arming: Arming,
 ) -> Sequence[Row[Any]]:
     """Move up to `limit` due approved replies to `sending` for `node` and return them, oldest first."""
+    if not arming.armed:
+        return []
     # Two statements: PostgreSQL may run a subquery with LIMIT again for each row, and would claim more than `limit`.
     ids = list(
         connection.scalars(
-            select(Reply.id)
-            .where(*_may_leave(mailbox, now, arming))
-            .order_by(Reply.next_try, Reply.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
+            _may_leave(*_kind(arming))
+            .order_by(_REPLIES.c.next_try, _REPLIES.c.id)
+            .with_for_update(skip_locked=True),
+            _asked(mailbox, now, arming, limit),
         )
     )
     if not ids:
@@ -104,27 +106,40 @@ def claim_due(
 
 def count_due(connection: Connection, mailbox: str, now: datetime, arming: Arming, limit: int) -> int:
     """How many replies of `mailbox` are to leave, counted up to `limit`."""
-    due_now = select(Reply.id).where(*_may_leave(mailbox, now, arming)).limit(limit).subquery()
-    return connection.scalar(select(func.count()).select_from(due_now)) or 0
-
-
-def _may_leave(mailbox: str, now: datetime, arming: Arming) -> list[ColumnElement[bool]]:
-    """The conditions for a reply to be sent at `now`."""
-    # What was decided in the future was decided by a clock that has since been set back.
-    set_back = (Reply.attempts == 0) & (Reply.decided_at > now + STEP)
-    conditions = [
-        Reply.status == ReplyStatus.APPROVED,
-        Reply.mailbox == mailbox,
-        func.length(Reply.data) > 0,  # erased bytes can never leave
-        or_(due(Reply.next_try, now), set_back),
-    ]
     if not arming.armed:
-        conditions.append(false())
-    if arming.breaker or arming.hold:
-        conditions.append(Reply.automatic.is_(False))
-    if arming.held_since is not None:
-        conditions.append(Reply.decided_at >= arming.held_since)
-    return conditions
+        return 0
+    due_now = _may_leave(*_kind(arming)).subquery()
+    return (
+        connection.scalar(select(func.count()).select_from(due_now), _asked(mailbox, now, arming, limit)) or 0
+    )
+
+
+def _kind(arming: Arming) -> tuple[bool, bool]:
+    return bool(arming.breaker or arming.hold), arming.held_since is not None
+
+
+@cache
+def _may_leave(only_by_hand: bool, only_since: bool) -> Select[tuple[int]]:
+    """The ids of up to `limit` replies that may be sent `now`: built once, for it is asked every few seconds."""
+    # What was decided in the future was decided by a clock that has since been set back.
+    set_back = (_REPLIES.c.attempts == 0) & (_REPLIES.c.decided_at > bindparam("soon"))
+    next_try = _REPLIES.c.next_try
+    conditions = [
+        _REPLIES.c.status == ReplyStatus.APPROVED,
+        _REPLIES.c.mailbox == bindparam("mailbox"),
+        func.length(_REPLIES.c.data) > 0,  # erased bytes can never leave
+        or_(next_try <= bindparam("now"), next_try > bindparam("far"), set_back),
+    ]
+    if only_by_hand:
+        conditions.append(_REPLIES.c.automatic.is_(False))
+    if only_since:
+        conditions.append(_REPLIES.c.decided_at >= bindparam("since"))
+    return select(_REPLIES.c.id).where(*conditions).limit(bindparam("limit"))
+
+
+def _asked(mailbox: str, now: datetime, arming: Arming, limit: int) -> dict[str, Any]:
+    times = {"now": now, "far": now + LONGEST_WAIT, "soon": now + STEP, "since": arming.held_since}
+    return {"mailbox": mailbox, "limit": limit, **times}
 
 
 def still_allowed(connection: Connection, reply_id: int, node: str, address: str, arming: Arming) -> bool:

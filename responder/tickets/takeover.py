@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, insert, or_, select, true, update
 
 from responder.tickets import audit, claims, lifecycle
 from responder.tickets.models import Message, Reply, Ticket
@@ -21,6 +21,22 @@ TAKEN_FROM_DRAFTS = "konsep diambil alih dari folder Draf"
 """Outcome of a version whose copy left Drafts: the same person may still have it sent."""
 
 LONGEST_ID = 100  # of `Reply.header_id`; a longer one is not kept
+
+_TO_FLAG = (
+    select(Message.id, Message.uid)
+    .join(Ticket, Ticket.id == Message.ticket_id)
+    .where(
+        Ticket.status == TicketStatus.NEEDS_STAFF,
+        Message.mailbox == bindparam("mailbox"),
+        Message.folder == bindparam("folder"),
+        Message.uidvalidity == bindparam("uidvalidity"),
+        Message.disposition == Disposition.TICKETED,
+        Message.kind == "person",
+        Message.marked.is_(False),
+    )
+    .order_by(Message.id)
+    .limit(bindparam("limit"))
+)
 
 _MAY_BE_TAKEN_OVER = (ReplyStatus.DRAFTED, ReplyStatus.APPROVED)
 
@@ -256,22 +272,8 @@ def to_flag(
     connection: Connection, mailbox: str, uidvalidity: int, folder: str, limit: int
 ) -> list[tuple[int, int]]:
     """(message id, UID) of mails that a person must answer and that carry no flag on the server yet."""
-    rows = connection.execute(
-        select(Message.id, Message.uid)
-        .join(Ticket, Ticket.id == Message.ticket_id)
-        .where(
-            Ticket.status == TicketStatus.NEEDS_STAFF,
-            Message.mailbox == mailbox,
-            Message.folder == folder,
-            Message.uidvalidity == uidvalidity,
-            Message.disposition == Disposition.TICKETED,
-            Message.kind == "person",
-            Message.marked.is_(False),
-        )
-        .order_by(Message.id)
-        .limit(limit)
-    )
-    return [(row.id, row.uid) for row in rows]
+    asked = {"mailbox": mailbox, "uidvalidity": uidvalidity, "folder": folder, "limit": limit}
+    return [(row.id, row.uid) for row in connection.execute(_TO_FLAG, asked)]
 
 
 def flagged(connection: Connection, message_ids: Sequence[int]) -> None:

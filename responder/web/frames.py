@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from email import message_from_bytes, policy
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +26,6 @@ from responder.web.visitors import Decides, Reads
 
 router = APIRouter()
 
-_TAG = re.compile(r"(<[^>]*>)")
 _FRAME = (
     '<!DOCTYPE html><html><head><meta charset="utf-8"><style>body{{margin:12px;font:15px/1.5 sans-serif;'
     "overflow-wrap:break-word;background:#fff;color:#111}}blockquote{{margin-left:12px;padding-left:8px;"
@@ -51,8 +49,7 @@ def mail(service: UsesService, visitor: Reads, ticket_id: int, message_id: int) 
         html = found.html or preformatted(found.text)
     except UnreadableMail as error:
         html = preformatted(str(error))
-    masked = "".join(part if part.startswith("<") else masking.mask(part) for part in _TAG.split(html))
-    return _framed(_FRAME.format(body=masked))
+    return _framed(_FRAME.format(body=masking.mask_html(html)))
 
 
 @router.get("/tiket/{ticket_id}/balasan/{reply_id}/html")

@@ -1,7 +1,8 @@
 """How familiar the words and concepts of a mail are in the texts of each topic, and in those for staff.
 
 The linear layer adds up what it knows and passes over what it does not: a mail that says all of a topic and one
-thing more scores as the topic. Here the rest counts: what no text of the topic says, what only texts for staff say.
+thing more scores as the topic. Here the rest counts: what no text of the topic says, what only texts for staff say,
+and what the leading topic leaves unsaid that another topic says: there a second question stands.
 """
 
 from __future__ import annotations
@@ -10,12 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from responder.classifier.vectors import Floats, Sparse, Vectorizer
+from responder.classifier.vectors import Counts, Floats, Ints, Sparse, Vectorizer
 
 VIEWS = ("w", "k")  # letters would only say again what words say
-FEATURES = 5  # of each view
-
-NOTHING = 1e-9  # the weight of a view that has none
+FEATURES = 5  # of `table`
 
 _PRIOR = 1.0  # texts added to every count, so that a single text proves little
 
@@ -24,26 +23,33 @@ _PRIOR = 1.0  # texts added to every count, so that a single text proves little
 class Familiarity:
     """In how many texts of each class every column of the vectorizer occurs."""
 
-    counts: Floats  # (columns, classes)
-    texts: Floats  # (classes,)
-    tables: dict[str, Floats]  # for each view, `table` of its columns
+    counts: Counts  # (columns, classes); the last class is staff
+    texts: Floats  # (classes,): all texts of each
 
-    @classmethod
-    def of(cls, counts: Floats, texts: Floats, vectorizer: Vectorizer) -> Familiarity:
-        spans = vectorizer.spans
-        return cls(counts, texts, {view: table(counts[spans[view]], texts) for view in VIEWS})
+    def inputs(self, mails: Sparse, vectorizer: Vectorizer, leading: Ints) -> tuple[Floats, Floats]:
+        """Return `table` averaged over each mail's columns, by their weight, and the sums of `beyond`.
 
-    def inputs(self, rows: Sparse, vectorizer: Vectorizer) -> Floats:
-        """Return (rows, topics, features): `table` averaged over each row's columns, by their weight."""
-        found = []
+        Shapes: (mails, topics, features) both; `leading`: the topic that leads each mail.
+        """
+        averages, sums = [], []
         for view in VIEWS:
-            part = vectorizer.part(rows, view)
-            total = np.bincount(part.rows, weights=part.values, minlength=part.height)
-            shares = (part.values / np.maximum(total, NOTHING)[part.rows]).astype(np.float32)
-            columns = part.columns - vectorizer.spans[view].start
-            share = Sparse(part.rows, columns, shares, part.height)
-            found.append(as_inputs(share.times(self.tables[view])))
-        return np.concatenate(found, axis=2)
+            part = vectorizer.part(mails, view)
+            counts = self.counts[part.columns].astype(np.float32)
+            ahead, unsaid = beyond(counts, self.texts, leading[part.rows])
+            weight = part.values[:, None]
+            columns = np.concatenate(
+                [weight, np.ones_like(weight), table(counts, self.texts) * weight, ahead, unsaid], axis=1
+            )
+            total = part.summed(columns)
+            split = 2 + FEATURES * unsaid.shape[1]
+            total[:, 2:split] /= np.maximum(total[:, :1], _NOTHING)
+            averages.append(total[:, 2:split].reshape(mails.height, FEATURES, -1).transpose(0, 2, 1))
+            ahead, unsaid = np.split(total[:, split:], 2, axis=1)
+            sums.append(np.stack([ahead, ahead / np.maximum(total[:, 1:2], 1), unsaid], axis=2))
+        return np.concatenate(averages, axis=2), np.concatenate(sums, axis=2)
+
+
+_NOTHING = 1e-9  # the weight of a view that has none
 
 
 def table(counts: Floats, texts: Floats) -> Floats:
@@ -53,7 +59,7 @@ def table(counts: Floats, texts: Floats) -> Floats:
     frequent it is in the topic than in staff, and the same where that is negative.
     """
     topics, staff = counts[:, :-1], counts[:, -1:]
-    frequency = np.log((counts + _PRIOR) / (texts + 2 * _PRIOR))
+    frequency = _frequency(counts, texts)
     ratio = frequency[:, :-1] - frequency[:, -1:]
     unseen = topics == 0
     nowhere = np.broadcast_to(~counts.any(axis=1, keepdims=True), topics.shape)
@@ -61,6 +67,18 @@ def table(counts: Floats, texts: Floats) -> Floats:
     return np.concatenate(features, axis=1).astype(np.float32)
 
 
-def as_inputs(averages: Floats) -> Floats:
-    """Turn averages of `table` (rows, features * topics) into (rows, topics, features)."""
-    return averages.reshape(len(averages), FEATURES, -1).transpose(0, 2, 1)
+def beyond(counts: Floats, texts: Floats, leading: Ints) -> tuple[Floats, Floats]:
+    """Return how much more frequent each column is in each topic than in the `leading` one of its mail, 0 if less.
+
+    And, where no text of the leading topic has the column, the logarithm of how many of each topic do.
+    Shapes: (columns, topics) both.
+    """
+    entry = np.arange(len(leading))
+    frequency = _frequency(counts[:, :-1], texts[:-1])
+    ahead = np.maximum(frequency - frequency[entry, leading][:, None], 0)
+    unsaid = np.log1p(counts[:, :-1]) * (counts[entry, leading] == 0)[:, None]
+    return ahead, unsaid
+
+
+def _frequency(counts: Floats, texts: Floats) -> Floats:
+    return np.asarray(np.log(counts + _PRIOR) - np.log(texts + 2 * _PRIOR))

@@ -10,15 +10,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from responder.classifier import familiarity
 from responder.classifier.corpus import Corpus, class_counts, matrix_of, rows_of
+from responder.classifier.familiarity import Familiarity
 from responder.classifier.neighbours import closeness, members
-from responder.classifier.trust import NEIGHBOUR_VIEW, Scores, cues_of, words_of
+from responder.classifier.trust import NEIGHBOUR_VIEW, Scores, cues_of, leading, words_of
 from responder.classifier.vectors import Document, Floats, Sparse
 
-# Joins per writer: enough for eight numbers to be fitted, few beside the real texts.
-_JOINED_TOPICS = 150
-_JOINED_STAFF = 80
+# Joins per writer. Those of two topics show what a second question looks like; those of one topic, that a long mail
+# need not ask one; those with a text for staff, that a clear topic may not be all. Few beside the real texts: more of
+# the last cost answers to long mails, more of the others gain nothing (docs/classifier.md).
+_TWO_TOPICS = 75
+_ONE_TOPIC = 25  # of two texts, and as many of three
+_WITH_STAFF = 20
 # A sparse product costs the square of a column's length: longer columns are multiplied dense.
 _LONG_COLUMN = 250  # rows
 
@@ -40,12 +43,12 @@ class Judged:
     scores: Scores
     topics: frozenset[int]  # right topics; empty = staff
     writer: str
-    joined: bool  # made of two texts
+    joined: bool  # made of two texts or three
 
 
 @dataclass(frozen=True, slots=True)
 class _Mail:
-    """A text, or two of one writer joined."""
+    """A text, or some of one writer joined."""
 
     rows: tuple[int, ...]
     labels: tuple[str, ...]
@@ -53,7 +56,7 @@ class _Mail:
 
 
 class Folds:
-    """The training texts and joins of two of them, ready to be judged writer by writer."""
+    """The training texts and joins of them, ready to be judged writer by writer."""
 
     def __init__(self, rows: Sequence[Row], corpus: Corpus) -> None:
         vectorizer = corpus.vectorizer
@@ -63,7 +66,7 @@ class Folds:
         whole = matrix_of(vectorizer.weighed(_joined(corpus.texts, self._mails, width)), width)
         self._views = [whole[:, span] for span in self._spans.values()]
         self._cosines = Cosines(whole[:, self._spans[NEIGHBOUR_VIEW]], len(rows))
-        self._shares = {view: _shares(whole[:, self._spans[view]]) for view in familiarity.VIEWS}
+        self._whole, self._vectorizer = whole, vectorizer
         self._texts = matrix_of(corpus.texts, width)
         self._sentences = matrix_of(vectorizer.weighed(corpus.sentences), width)
         sizes = np.array([len(row.document) for row in rows])
@@ -88,38 +91,37 @@ class Folds:
             his = labels[writers == writer].astype(np.float32)
             others = counts - class_counts(self._texts[writers == writer], his)
             texts = labels[writers != writer].sum(axis=0, dtype=np.float32)
-            scores = self._scores(own, weights, near, self._familiar(own, others, texts))
+            scores = self._scores(own, weights, near, Familiarity(others.astype(np.uint16), texts))
             for i, found in zip(own, scores, strict=True):
                 mail = self._mails[i]
                 right = frozenset(topics.index(label) for label in mail.labels)
                 judged.append(Judged(found, right, writer, len(mail.rows) > 1))
         return judged
 
-    def _familiar(self, own: Sequence[int], counts: Floats, texts: Floats) -> Floats:
-        return np.concatenate(
-            [
-                familiarity.as_inputs(share[own] @ familiarity.table(counts[self._spans[view]], texts))
-                for view, share in self._shares.items()
-            ],
-            axis=2,
-        )
-
-    def _scores(self, own: Sequence[int], weights: Floats, near: Floats, familiar: Floats) -> list[Scores]:
+    def _scores(
+        self, own: Sequence[int], weights: Floats, near: Floats, familiarity: Familiarity
+    ) -> list[Scores]:
         spans = self._spans.values()
         parts = np.stack(
             [view[own] @ weights[span] for view, span in zip(self._views, spans, strict=True)], axis=1
         )
+        whole = parts.sum(axis=1)
+        familiar, beyond = familiarity.inputs(rows_of(self._whole[own]), self._vectorizer, leading(whole))
         texts = sorted({row for i in own for row in self._mails[i].rows})
         spoken = self._sentences[[i for text in texts for i in self._places[text]]] @ weights
         ends = np.cumsum([len(self._places[text]) for text in texts]).tolist()
         said_in = {text: spoken[start:end] for text, start, end in zip(texts, [0, *ends], ends, strict=False)}
         found = []
-        for i, part, close, known in zip(own, parts, near, familiar, strict=True):
+        for place, i in enumerate(own):
             rows = self._mails[i].rows
             said = np.concatenate([said_in[row] for row in rows])
             cues = frozenset[str]().union(*(self._cues[row] for row in rows))
             words = sum(self._words[row] for row in rows)
-            found.append(Scores(part.sum(axis=0), said, part, close, known, cues, words))
+            found.append(
+                Scores(
+                    whole[place], said, parts[place], near[place], familiar[place], beyond[place], cues, words
+                )
+            )
         return found
 
 
@@ -133,21 +135,28 @@ def _mails(rows: Sequence[Row]) -> list[_Mail]:
 
 
 def _joins(rows: Sequence[Row], own: Sequence[int], chance: random.Random) -> list[_Mail]:
-    """Make mails of two topics, and mails of a topic and something for staff (which are for staff)."""
+    """Make mails of two topics, of one topic said at length, and of a topic and something for staff (for staff)."""
     topical = [i for i in own if rows[i].labels]
     staff = [i for i in own if not rows[i].labels]
-    joined: list[_Mail] = []
     if not topical:
-        return joined
-    for _ in range(_JOINED_TOPICS):
+        return []
+    joined: list[tuple[list[int], tuple[str, ...]]] = []
+    for _ in range(_TWO_TOPICS):
         first, second = chance.choice(topical), chance.choice(topical)
         one, two = rows[first].labels, rows[second].labels
         if set(one) != set(two):
-            joined.append(_Mail((first, second), tuple(sorted({*one, *two})), rows[first].writer))
-    for _ in range(_JOINED_STAFF if staff else 0):
-        first, second = chance.choice(topical), chance.choice(staff)
-        joined.append(_Mail((first, second), (), rows[first].writer))
-    return joined
+            joined.append(([first, second], tuple(sorted({*one, *two}))))
+    for _ in range(_WITH_STAFF if staff else 0):
+        joined.append(([chance.choice(topical), chance.choice(staff)], ()))
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for i in topical:
+        alike.setdefault(rows[i].labels, []).append(i)
+    for size in (2, 3):
+        for _ in range(_ONE_TOPIC):
+            labels = rows[chance.choice(topical)].labels
+            if len(alike[labels]) >= size:
+                joined.append((chance.sample(alike[labels], size), labels))
+    return [_Mail(tuple(texts), labels, rows[own[0]].writer) for texts, labels in joined]
 
 
 def _joined(counts: Sparse, mails: Sequence[_Mail], width: int) -> Sparse:
@@ -157,12 +166,6 @@ def _joined(counts: Sparse, mails: Sequence[_Mail], width: int) -> Sparse:
     ones = np.ones(len(chosen), dtype=np.float32)
     choice = Sparse(np.repeat(np.arange(len(mails)), sizes), np.array(chosen), ones, len(mails))
     return rows_of(matrix_of(choice, counts.height) @ matrix_of(counts, width))
-
-
-def _shares(view: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return each entry's share of its row."""
-    totals = np.asarray(view.sum(axis=1)).ravel()
-    return sparse.diags_array(1 / np.maximum(totals, familiarity.NOTHING)) @ view
 
 
 class Cosines:

@@ -20,7 +20,8 @@ STOP_PREFIX = "s:"
 
 # Below five letters one wrong letter too often makes another real word (email/imel aside, which are listed).
 _REPAIR_LENGTH = 5
-_LONGEST_REPAIRED = 32  # lengths of words whose candidates are kept at hand
+_REPAIRS_AT_HAND = 26 * 32  # first letters and lengths of words whose candidates are kept
+_NAME_WORDS = 6  # in a line of a signature: "Kawasan Industri Blok F2, Surabaya"
 _REPAIR_RATIO = 88
 _CACHE = 60_000
 # "2" and "16" mean something (two accounts, NPWP of 16 digits); longer numbers only by their length.
@@ -134,7 +135,7 @@ class Lexicon:
         self._plain = lru_cache(maxsize=_CACHE)(self._plain_word)
         self._norm = lru_cache(maxsize=_CACHE)(self._normalise_word)
         self._token = lru_cache(maxsize=_CACHE)(self._word)
-        self._candidates = lru_cache(maxsize=_LONGEST_REPAIRED)(self._words_near)
+        self._candidates = lru_cache(maxsize=_REPAIRS_AT_HAND)(self._words_near)
         self._phrases = _Phrases(
             (tokens, value) for text, value in phrases if len(tokens := self._words(text)) > 1
         )
@@ -156,10 +157,15 @@ class Lexicon:
             key = f"{STOP_PREFIX}{name}"
             self._labels[key] = concept.label
             stops.update((tuple(token.plain for token in self.tokens(text)), key) for text in concept.words)
+            domain.update(
+                word for text in concept.words for word in split(text) if len(word) >= _REPAIR_LENGTH
+            )
         self._stops = _Phrases(sorted(stops))
-        domain.update(word for word in self._map if len(word) >= _REPAIR_LENGTH)
+        # A word listed with no other spelling is an ordinary one: left as it is, and no aim of a repair.
+        ordinary = {word for table in spelling for word, variants in table.items() if not variants}
+        domain.update(word for word in self._map.keys() - ordinary if len(word) >= _REPAIR_LENGTH)
         self._repairable = sorted(word for word in domain if word.isalpha())
-        self._known = frozenset(self._map) | domain | {self._stem(word) for word in domain}
+        self._known = frozenset(self._map) | domain | {self._stem(word) for word in domain | ordinary}
         self._candidates.cache_clear()
         self._plain.cache_clear()
         self._norm.cache_clear()
@@ -175,8 +181,12 @@ class Lexicon:
 
     def sentences(self, subject: str, body: str) -> list[Sentence]:
         """Return the own sentences of a mail; those without a word are left out."""
-        found = (self.tokens(sentence) for sentence in prepare(subject, body, self.frame).sentences)
-        return [self.sentence(tokens) for tokens in found if tokens]
+        written = prepare(subject, body, self.frame).sentences
+        found = [(text, self.sentence(tokens)) for text in written if (tokens := self.tokens(text))]
+        # What is left of a signature: names at the end, which say nothing of the field.
+        while len(found) > 1 and _is_name(found[-1][0]) and not (found[-1][1].concepts or found[-1][1].stops):
+            found.pop()
+        return [sentence for _, sentence in found]
 
     def sentence(self, tokens: Sequence[Token]) -> Sentence:
         """Find the concepts and stops among the tokens of one sentence."""
@@ -227,21 +237,31 @@ class Lexicon:
             return self._plain_word(word[:-1])
         if self._repair and len(word) >= _REPAIR_LENGTH and not self.knows(word):
             match = process.extractOne(
-                word, self._candidates(len(word)), scorer=fuzz.ratio, score_cutoff=_REPAIR_RATIO
+                word, self._candidates(word[0], len(word)), scorer=fuzz.ratio, score_cutoff=_REPAIR_RATIO
             )
             if match is not None:
                 return self._plain_word(match[0])
         return word
 
-    def _words_near(self, length: int) -> list[str]:
-        """Return the words whose length alone does not rule out a ratio of `_REPAIR_RATIO`."""
+    def _words_near(self, first: str, length: int) -> list[str]:
+        """Return the words that begin alike and whose length does not rule out a ratio of `_REPAIR_RATIO`."""
         # The ratio is 200 x common letters / both lengths. The shorter word bounds the common letters; of two
         # words of one length, and not the same, at least one letter is not common.
         return [
             word
             for word in self._repairable
-            if 200 * (min(length, len(word)) - (length == len(word))) >= _REPAIR_RATIO * (length + len(word))
+            if word[0] == first
+            and 200 * (min(length, len(word)) - (length == len(word))) >= _REPAIR_RATIO * (length + len(word))
         ]
+
+
+def _is_name(text: str) -> bool:
+    """Tell whether a line is a few words with capitals, as in a signature."""
+    words = text.split()
+    initials = [next((letter for letter in word if letter.isalnum()), "") for word in words]
+    return (
+        len(words) <= _NAME_WORDS and "?" not in text and not any(initial.islower() for initial in initials)
+    )
 
 
 def split(text: str) -> list[str]:

@@ -26,7 +26,7 @@ from responder.classifier.trust import Scores, also_inputs, lead_inputs, score
 from responder.classifier.vectors import Floats, Vectorizer
 from responder.errors import ModelError
 
-FORMAT = 3
+FORMAT = 4
 TARGET_ERROR = 0.02  # share of wrong answers among the automatic ones
 _BATCH = 64  # mails scored at once: large enough for numpy, small enough to stay in the cache
 
@@ -240,7 +240,7 @@ def _assemble(header: dict[str, object], arrays: dict[str, np.ndarray], content:
         vectorizer=vectorizer,
         weights=arrays["weights"],
         neighbours=Neighbours(*(arrays[f"near_{part}"] for part in ("starts", "rows", "values", "labels"))),
-        familiarity=Familiarity.of(arrays["familiar_counts"], arrays["familiar_texts"], vectorizer),
+        familiarity=Familiarity(arrays["familiar_counts"], arrays["familiar_texts"]),
         cues=tuple(header["cues"]),  # type: ignore[arg-type]
         lead=_logistic(arrays, "lead"),
         also=_logistic(arrays, "also"),

@@ -109,7 +109,9 @@ def _split_quotes(body: str, frame: Frame) -> tuple[list[str], list[str]]:
         elif frame.quote.match(line) or _opens_reply(lines, index):
             target = quoted
         elif _QUOTE_MARK.match(line):
-            quoted.append(line.lstrip("> \t"))
+            inner = line.lstrip("> \t")
+            if not (_REPLY_LINE.match(inner) or _HEADER_LINE.match(inner)):
+                quoted.append(inner)
         elif not (_HEADER_LINE.match(line) or _SEPARATOR.match(line)):
             target.append(line)
     return own, quoted

@@ -34,7 +34,7 @@ VERDICTS = "verdicts"  # the "writer" of texts that staff labelled
 _DRAFT = 0.15
 # A second topic left unanswered is a question left open. Below this, ever more mails of one topic go to draft and
 # few more of two are found (docs/classifier.md).
-_SECOND = 0.40
+_SECOND = 0.30
 # The error measured must meet the target, and the sample be large enough to exclude half as much again.
 _BOUND_SLACK = 1.5
 _LEAST, _STEPS = 0.5, 200  # candidates for the automatic threshold, up to 1
@@ -98,10 +98,11 @@ def _train(content: Path, labelled: Sequence[LabelledText], target_error: float,
         vectorizer=vectorizer,
         weights=fitted.weights,
         neighbours=Neighbours.of(vectorizer.part(matrix, NEIGHBOUR_VIEW), vectorizer.width, labels),
-        familiarity=Familiarity.of(
-            class_counts(matrix_of(corpus.texts, vectorizer.width), labels.astype(np.float32)),
+        familiarity=Familiarity(
+            class_counts(matrix_of(corpus.texts, vectorizer.width), labels.astype(np.float32)).astype(
+                np.uint16
+            ),
             labels.sum(axis=0, dtype=np.float32),
-            vectorizer,
         ),
         cues=cues,
         lead=lessons.lead.fit(),

@@ -15,6 +15,7 @@ from responder.classifier.lexicon import Sentence
 Document = Sequence[Sentence]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.uint16]
 
 # Share of each view in the squared length of a document's vector. Words carry the meaning once they are
 # normalised; letters catch what the word lists miss; concepts tell near misses apart.
@@ -33,11 +34,14 @@ class Sparse:
 
     def times(self, weights: Floats) -> Floats:
         """Return the product with `weights` (columns x heads) as (height x heads)."""
-        result = np.zeros((self.height, weights.shape[1]), dtype=np.float32)
+        return self.summed(weights[self.columns] * self.values[:, None])
+
+    def summed(self, entries: Floats) -> Floats:
+        """Return the sum of what is given for each entry (entries, n), row by row: (height, n)."""
+        result = np.zeros((self.height, entries.shape[1]), dtype=np.float32)
         if len(self.rows):
-            starts = np.flatnonzero(np.r_[True, self.rows[1:] != self.rows[:-1]])
-            products = weights[self.columns] * self.values[:, None]
-            result[self.rows[starts]] = np.add.reduceat(products, starts, axis=0)
+            starts = np.flatnonzero(np.concatenate([[True], self.rows[1:] != self.rows[:-1]]))
+            result[self.rows[starts]] = np.add.reduceat(entries, starts, axis=0)
         return result
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from responder.classifier import ridge
 from responder.classifier.corpus import matrix_of
-from responder.classifier.familiarity import table
+from responder.classifier.familiarity import beyond, table
 from responder.classifier.folds import Cosines
 from responder.classifier.logistic import PENALTY, Regression
 from responder.classifier.model import Thresholds
@@ -127,3 +127,11 @@ def test_writers_of_easy_texts_do_not_hide_the_leak_of_a_hard_one() -> None:
 
 def test_a_sample_too_small_to_prove_the_target_leaves_everything_to_a_person() -> None:
     assert thresholds([(0.99, "right", 50)], {"a": 100}).auto > 1
+
+
+def test_what_the_leading_topic_leaves_unsaid_counts_for_the_topics_that_say_it() -> None:
+    counts = np.array([[3, 7, 9], [0, 7, 9], [5, 5, 0]], dtype=np.float32)  # two topics, staff
+    ahead, unsaid = beyond(counts, np.array([10, 10, 20], dtype=np.float32), np.array([0, 0, 0]))
+    assert (ahead[:, 0] == 0).all() and (unsaid[:, 0] == 0).all()
+    assert ahead[1, 1] > ahead[0, 1] > 0 == ahead[2, 1]
+    assert unsaid[:, 1].tolist() == pytest.approx([0, np.log(8), 0])

@@ -63,3 +63,20 @@ def test_a_disclaimer_is_left_out() -> None:
     assert read(
         "Cara ganti email?\nThis email and any attachments are confidential.\nPlease delete it."
     ).sentences == ("Cara ganti email?",)
+
+
+def test_names_below_a_mail_without_a_closing_are_left_out() -> None:
+    lexicon = words.load(shipped("content"))
+    with_name = lexicon.sentences("", "Sandi kami hilang, caranya?\n\nTerima kasih,\nRosalia\nPT Tekun Jaya")
+    assert with_name == lexicon.sentences("", "Sandi kami hilang, caranya?\n\nTerima kasih,")
+
+
+def test_a_topic_named_in_capitals_at_the_end_is_read() -> None:
+    lexicon = words.load(shipped("content"))
+    found = lexicon.sentences("", "Mohon petunjuk dua hal\n\nLupa Sandi\nGanti Email")
+    assert [set(sentence.concepts) >= {"a:ganti", "o:surel"} for sentence in found][-1]
+
+
+def test_who_wrote_the_quoted_mail_is_no_part_of_it() -> None:
+    body = "Mohon dijawab pertanyaan di bawah.\n\n> Pada Sen, 3 Mar 2025, Sari menulis:\n> Cara tarik data SIKaP?"
+    assert read(body).sentences == ("Mohon dijawab pertanyaan di bawah.", "Cara tarik data SIKaP?")

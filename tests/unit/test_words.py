@@ -48,6 +48,11 @@ def test_a_typing_error_in_a_word_of_the_field_is_repaired(lexicon: Lexicon) -> 
     assert normalised(lexicon, "verifikassi") == normalised(lexicon, "verifikasi")
 
 
+@pytest.mark.parametrize("word", ["bilang", "mereka", "merupakan", "ketika", "dibajak", "serang"])
+def test_an_ordinary_word_is_no_typing_error_for_a_word_of_the_field(lexicon: Lexicon, word: str) -> None:
+    assert [token.plain for token in lexicon.tokens(word)] == [word]
+
+
 def test_changing_the_email_and_changing_the_name_are_different_concepts(lexicon: Lexicon) -> None:
     email = lexicon.sentence(lexicon.tokens("mau ganti email")).concepts
     director = lexicon.sentence(lexicon.tokens("mau ganti direktur")).concepts

@@ -31,22 +31,18 @@ class Familiarity:
 
         Shapes: (mails, topics, features) both; `leading`: the topic that leads each mail.
         """
-        averages, sums = [], []
-        for view in VIEWS:
-            part = vectorizer.part(mails, view)
-            counts = self.counts[part.columns].astype(np.float32)
-            ahead, unsaid = beyond(counts, self.texts, leading[part.rows])
-            weight = part.values[:, None]
-            columns = np.concatenate(
-                [weight, np.ones_like(weight), table(counts, self.texts) * weight, ahead, unsaid], axis=1
-            )
-            total = part.summed(columns)
-            split = 2 + FEATURES * unsaid.shape[1]
-            total[:, 2:split] /= np.maximum(total[:, :1], _NOTHING)
-            averages.append(total[:, 2:split].reshape(mails.height, FEATURES, -1).transpose(0, 2, 1))
-            ahead, unsaid = np.split(total[:, split:], 2, axis=1)
-            sums.append(np.stack([ahead, ahead / np.maximum(total[:, 1:2], 1), unsaid], axis=2))
-        return np.concatenate(averages, axis=2), np.concatenate(sums, axis=2)
+        part = vectorizer.parts(mails, VIEWS)  # a row for each mail and view
+        counts = self.counts[part.columns].astype(np.float32)
+        weight = part.values[:, None]
+        ahead, unsaid = beyond(counts, self.texts, leading[part.rows // len(VIEWS)])
+        columns = [weight, np.ones_like(weight), table(counts, self.texts) * weight, ahead, unsaid]
+        total = part.summed(np.concatenate(columns, axis=1))
+        topics = unsaid.shape[1]
+        averages, ahead, unsaid = np.split(total[:, 2:], [FEATURES * topics, (FEATURES + 1) * topics], axis=1)
+        averages /= np.maximum(total[:, :1], _NOTHING)
+        sums = np.concatenate([ahead, ahead / np.maximum(total[:, 1:2], 1), unsaid], axis=1)
+        found = (block.reshape(mails.height, -1, topics).transpose(0, 2, 1) for block in (averages, sums))
+        return next(found), next(found)
 
 
 _NOTHING = 1e-9  # the weight of a view that has none

@@ -64,6 +64,7 @@ class Folds:
         self._mails = _mails(rows)
         width, self._spans = vectorizer.width, vectorizer.spans
         whole = matrix_of(vectorizer.weighed(_joined(corpus.texts, self._mails, width)), width)
+        whole.sort_indices()
         self._views = [whole[:, span] for span in self._spans.values()]
         self._cosines = Cosines(whole[:, self._spans[NEIGHBOUR_VIEW]], len(rows))
         self._whole, self._vectorizer = whole, vectorizer

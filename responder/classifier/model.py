@@ -22,7 +22,7 @@ from responder.classifier.lexicon import Lexicon
 from responder.classifier.logistic import Array, Logistic
 from responder.classifier.neighbours import Neighbours
 from responder.classifier.stops import stop
-from responder.classifier.trust import Scores, also_inputs, lead_inputs, score
+from responder.classifier.trust import Scores, inputs, score
 from responder.classifier.vectors import Floats, Vectorizer
 from responder.errors import ModelError
 
@@ -71,8 +71,8 @@ class Model:
                 self.lexicon.sentences(subject, text) for subject, text in mails[start : start + _BATCH]
             ]
             scores = score(documents, self.vectorizer, self.weights, self.neighbours, self.familiarity)
-            lead = self.lead.probability(lead_inputs(scores, self.cues))
-            also = self.also.probability(also_inputs(scores))
+            lead_inputs, also_inputs = inputs(scores, self.cues)
+            lead, also = self.lead.probability(lead_inputs), self.also.probability(also_inputs)
             decisions += [
                 decide(item, lead[i], also[i], self.topics, self.thresholds) for i, item in enumerate(scores)
             ]

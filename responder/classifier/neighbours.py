@@ -55,13 +55,12 @@ def members(labels: npt.NDArray[np.int8]) -> list[Ints]:
 
 def closeness(similarity: Floats, classes: Sequence[Ints]) -> Floats:
     """Summarise cosines (mails, texts) as `Neighbours.closeness` does; `classes`: the texts of each."""
-    found = np.zeros((len(similarity), len(classes), 2), dtype=np.float32)
-    for label, texts in enumerate(classes):
+    closest = np.zeros((len(classes), len(similarity), _CLOSEST), dtype=np.float32)
+    for texts, found in zip(classes, closest, strict=True):
         own = similarity[:, texts]
         if len(texts) > _CLOSEST:
             own.partition(len(texts) - _CLOSEST, axis=1)
-            own = own[:, -_CLOSEST:]
-        if len(texts):
-            found[:, label, 0] = own.max(axis=1)
-            found[:, label, 1] = own.sum(axis=1) / own.shape[1]
-    return found
+        found[:, : len(texts)] = own[:, -_CLOSEST:]
+    # Cosines are not negative: what a class has less than five of is 0.
+    sizes = np.array([max(1, min(len(texts), _CLOSEST)) for texts in classes], dtype=np.float32)
+    return np.stack([closest.max(axis=2).T, closest.sum(axis=2).T / sizes], axis=2)

@@ -22,10 +22,10 @@ from responder.classifier.familiarity import Familiarity
 from responder.classifier.folds import Folds, Judged, Row
 from responder.classifier.labelled import LabelledText
 from responder.classifier.lexicon import Lexicon
-from responder.classifier.logistic import Array, Logistic, Regression
+from responder.classifier.logistic import Logistic, Regression
 from responder.classifier.model import FORMAT, TARGET_ERROR, Model, Thresholds, content_digest, decide
 from responder.classifier.neighbours import Neighbours
-from responder.classifier.trust import NEIGHBOUR_VIEW, also_inputs, lead_inputs
+from responder.classifier.trust import NEIGHBOUR_VIEW, inputs
 from responder.classifier.vectors import Floats
 
 VERDICTS = "verdicts"  # the "writer" of texts that staff labelled
@@ -139,8 +139,8 @@ def _targets(rows: Sequence[Row], topics: Sequence[str]) -> Floats:
 class _Lessons:
     """The inputs of both logistic models for every judged text, and what was right."""
 
-    lead_inputs: Array  # (texts, topics, features)
-    also_inputs: Array
+    lead_inputs: Floats  # (texts, topics, features)
+    also_inputs: Floats
     second: npt.NDArray[np.bool_]  # (texts, topics): in scope, and not the leading topic
     lead: Regression  # a row for each text and topic
     also: Regression  # a row for each that is `second`
@@ -152,7 +152,7 @@ class _Lessons:
         scoped = np.array([bool(item.topics) for item in judged])
         right = np.array([[topic in item.topics for topic in range(topics)] for item in judged])
         second = scoped[:, None] & (leading[:, None] != np.arange(topics))
-        lead, also = lead_inputs(scores, cues), also_inputs(scores)
+        lead, also = inputs(scores, cues)
         return cls(
             lead_inputs=lead,
             also_inputs=also,

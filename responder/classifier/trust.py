@@ -16,7 +16,6 @@ import numpy as np
 
 from responder.classifier.familiarity import Familiarity
 from responder.classifier.lexicon import STOP_PREFIX
-from responder.classifier.logistic import Array
 from responder.classifier.neighbours import Neighbours
 from responder.classifier.vectors import Document, Floats, Ints, Vectorizer
 
@@ -50,24 +49,26 @@ def score(
 ) -> list[Scores]:
     """Score whole mails and each of their sentences."""
     columns = [[vectorizer.sentence(sentence) for sentence in document] for document in documents]
-    whole = vectorizer.rows([vectorizer.document(sentences) for sentences in columns])
-    parts = vectorizer.by_view(whole, weights)
-    near = neighbours.closeness(vectorizer.part(whole, NEIGHBOUR_VIEW))
-    familiar, beyond = familiarity.inputs(whole, vectorizer, leading(parts.sum(axis=1)))
     several = [one for sentences in columns if len(sentences) > 1 for one in sentences]
-    spoken = vectorizer.rows(several).times(weights)
+    mails = len(documents)
+    # Mails and sentences in one go: each call of NumPy costs more than what it does for one mail.
+    rows = vectorizer.rows([*map(vectorizer.document, columns), *several])
+    parts = vectorizer.by_view(rows, weights)
+    whole, parts = parts.sum(axis=1), parts[:mails]
+    rows = rows.first(mails)
+    near = neighbours.closeness(vectorizer.part(rows, NEIGHBOUR_VIEW))
+    familiar, beyond = familiarity.inputs(rows, vectorizer, leading(whole[:mails]))
     found: list[Scores] = []
-    start = 0
+    start = mails
     for index, document in enumerate(documents):
         stop = start + len(document)
         if len(document) > 1:
-            said, start = spoken[start:stop], stop
+            said, start = whole[start:stop], stop
         else:
-            said = parts[index].sum(axis=0)[None, :]
+            said = whole[index : index + 1]
         cues, words = cues_of(document), words_of(document)
-        part = parts[index]
         found.append(
-            Scores(part.sum(axis=0), said, part, near[index], familiar[index], beyond[index], cues, words)
+            Scores(whole[index], said, parts[index], near[index], familiar[index], beyond[index], cues, words)
         )
     return found
 
@@ -89,122 +90,133 @@ def words_of(document: Document) -> int:
     return sum(len(sentence.tokens) for sentence in document)
 
 
-def lead_inputs(scores: Sequence[Scores], cues: Sequence[str]) -> Array:
-    """Return (mails, topics, features): is this topic what the mail asks, and may it be answered unseen?"""
+def inputs(scores: Sequence[Scores], cues: Sequence[str]) -> tuple[Floats, Floats]:
+    """Return what both logistic models see of each topic of each mail, (mails, topics, features) each.
+
+    First: is this topic what the mail asks, and may it be answered unseen? Second: is it asked beside the leading one?
+    """
     mails = _Stack.of(scores)
+    return _lead_inputs(mails, scores, cues), _also_inputs(mails, scores)
+
+
+def _lead_inputs(mails: _Stack, scores: Sequence[Scores], cues: Sequence[str]) -> Floats:
     whole, staff = mails.whole, mails.staff[:, None]
-    best, share = (
-        mails.highest(mails.sentences),
-        mails.mean((mails.spoken_staff > mails.sentences.max(axis=1))[:, None].astype(np.float64)),
-    )
-    rival = _highest_other(whole)
-    own = [whole, rival, whole - np.maximum(rival, staff), (whole >= rival).astype(float)]
-    own += [best, _highest_other(best)]
+    best = mails.highest(mails.sentences)
+    share = mails.mean((mails.spoken_staff > mails.sentences.max(axis=1))[:, None].astype(np.float32))
+    parts = np.stack([item.parts for item in scores], axis=1)
+    near = np.array([item.near for item in scores]).transpose(2, 0, 1)
+    familiar = np.array([item.familiar for item in scores]).transpose(2, 0, 1)
+    views = len(parts)
+    judged = np.concatenate([[whole, best], parts[:, :, :-1], near[:, :, :-1]])
+    others = _highest_other(judged)
     # Whether words, letters and concepts agree, each against its own runner-up.
-    parts = np.stack([item.parts for item in scores]).astype(np.float64)
-    for view in range(parts.shape[1]):
-        part = parts[:, view, :-1]
-        behind = np.maximum(_highest_other(part), parts[:, view, -1:])
-        own += [part, part - behind, (part >= behind).astype(float)]
-    near = np.stack([item.near for item in scores]).astype(np.float64)
-    for kind in range(near.shape[2]):
-        closeness, to_staff = near[:, :-1, kind], near[:, -1:, kind]
-        own += [closeness, closeness - _highest_other(closeness), closeness - to_staff]
-    familiar = np.stack([item.familiar for item in scores]).astype(np.float64)
-    own += [familiar[:, :, feature] for feature in range(familiar.shape[2])]
+    behind = np.maximum(others[2 : 2 + views], parts[:, :, -1:])
+    own = np.concatenate(
+        [
+            judged,
+            others[:2],
+            [whole - np.maximum(others[0], staff), whole >= others[0]],
+            judged[2 : 2 + views] - behind,
+            judged[2 : 2 + views] >= behind,
+            judged[2 + views :] - others[2 + views :],
+            judged[2 + views :] - near[:, :, -1:],
+            familiar,
+        ]
+    )
     # The more sentences, the less of a mail is its question: every number weighs otherwise in a long one.
-    own += [values * (mails.lengths - _MIDDLE_LENGTH) for values in own]
+    own = np.concatenate([own, own * (mails.lengths - _MIDDLE_LENGTH)])
     common = [staff, mails.highest(mails.spoken_staff[:, None]), share, mails.words, mails.lengths]
-    common.append(np.array([[float(cue in item.cues) for cue in cues] for item in scores]))
+    common.append(np.array([[cue in item.cues for cue in cues] for item in scores], dtype=np.float32))
     return _features(own, common)
 
 
-def also_inputs(scores: Sequence[Scores]) -> Array:
-    """Return (mails, topics, features): does the mail ask about this topic too, beside the leading one?"""
-    mails = _Stack.of(scores)
+def _also_inputs(mails: _Stack, scores: Sequence[Scores]) -> Floats:
     whole, sentences = mails.whole, mails.sentences
-    best = mails.highest(sentences)
     # By how much a topic wins a sentence; negative where another topic, or staff, wins it.
-    rival = _highest_other(sentences)
-    ahead = sentences - np.maximum(rival, mails.spoken_staff[:, None])
-    margin, clear = mails.highest(sentences - rival), mails.highest(ahead)
-    won = 1 / (1 + np.exp(-_STEEPNESS * ahead))
+    margins = sentences - _highest_other(sentences)
+    ahead = np.minimum(margins, sentences - mails.spoken_staff[:, None])
+    topics = whole.shape[1]
+    best, margin, clear = np.split(
+        mails.highest(np.concatenate([sentences, margins, ahead], axis=1)), [topics, 2 * topics], axis=1
+    )
+    won = mails.total(1 / (1 + np.exp(-_STEEPNESS * ahead)))
     lead = whole.max(axis=1, keepdims=True)
-    own = [
-        whole,
-        lead - whole,
-        best,
-        margin,
-        clear,
-        best.max(axis=1, keepdims=True) - best,
-        mails.total(won),
-        mails.mean(won),
-        np.maximum(clear, -0.5) * np.maximum(best, -0.5),
-    ]
-    beyond = np.stack([item.beyond for item in scores]).astype(np.float64)
-    own += [beyond[:, :, feature] for feature in range(beyond.shape[2])]
-    several = np.array([[float(_SEVERAL in item.cues)] for item in scores])
-    common = [
-        lead,
-        whole.mean(axis=1, keepdims=True),
-        mails.staff[:, None],
-        mails.words,
-        mails.lengths,
-        several,
-    ]
-    return _features(own, common)
+    own = np.concatenate(
+        [
+            [
+                whole,
+                lead - whole,
+                best,
+                margin,
+                clear,
+                best.max(axis=1, keepdims=True) - best,
+                won,
+                won / mails.counts,
+                np.maximum(clear, -0.5) * np.maximum(best, -0.5),
+            ],
+            np.array([item.beyond for item in scores]).transpose(2, 0, 1),
+        ]
+    )
+    several = np.array([[_SEVERAL in item.cues] for item in scores], dtype=np.float32)
+    mean = whole.mean(axis=1, keepdims=True)
+    return _features(own, [lead, mean, mails.staff[:, None], mails.words, mails.lengths, several])
 
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
     """The scores of many mails as arrays; sentences of all mails below one another."""
 
-    whole: Array  # (mails, topics)
-    staff: Array  # (mails,)
-    sentences: Array  # (sentences, topics)
-    spoken_staff: Array  # (sentences,)
+    whole: Floats  # (mails, topics)
+    staff: Floats  # (mails,)
+    sentences: Floats  # (sentences, topics)
+    spoken_staff: Floats  # (sentences,)
     starts: Ints  # (mails,): the first sentence of each
-    counts: Array  # (mails, 1): sentences of each
-    words: Array  # (mails, 1): logarithm
-    lengths: Array  # (mails, 1): logarithm of the number of sentences
+    counts: Floats  # (mails, 1): sentences of each
+    words: Floats  # (mails, 1): logarithm
+    lengths: Floats  # (mails, 1): logarithm of the number of sentences
 
     @classmethod
     def of(cls, scores: Sequence[Scores]) -> _Stack:
-        whole = np.stack([item.whole for item in scores]).astype(np.float64)
-        spoken = np.concatenate([item.sentences for item in scores]).astype(np.float64)
-        counts = np.array([len(item.sentences) for item in scores])
-        words = np.array([item.words for item in scores], dtype=np.float64)
+        whole = np.array([item.whole for item in scores])
+        spoken = np.concatenate([item.sentences for item in scores])
+        sizes = np.array([len(item.sentences) for item in scores])
+        counts = sizes.astype(np.float32)[:, None]
+        words = np.array([[item.words] for item in scores], dtype=np.float32)
         return cls(
             whole[:, :-1],
             whole[:, -1],
             spoken[:, :-1],
             spoken[:, -1],
-            np.cumsum(counts) - counts,
-            counts[:, None].astype(np.float64),
-            np.log1p(words)[:, None],
-            np.log(counts)[:, None],
+            np.cumsum(sizes) - sizes,
+            counts,
+            np.log1p(words),
+            np.log(counts),
         )
 
-    def highest(self, values: Array) -> Array:
+    def highest(self, values: Floats) -> Floats:
         """Return the highest of the sentences of each mail, for values of shape (sentences, n)."""
         return np.asarray(np.maximum.reduceat(values, self.starts, axis=0))
 
-    def total(self, values: Array) -> Array:
+    def total(self, values: Floats) -> Floats:
         return np.asarray(np.add.reduceat(values, self.starts, axis=0))
 
-    def mean(self, values: Array) -> Array:
+    def mean(self, values: Floats) -> Floats:
         return self.total(values) / self.counts
 
 
-def _features(own: Sequence[Array], common: Sequence[Array]) -> Array:
-    """Join features of each topic, (mails, topics), and of the mail, (mails, any number)."""
-    alike = np.concatenate(common, axis=1)[:, None, :]
-    return np.concatenate([np.stack(own, axis=2), np.repeat(alike, own[0].shape[1], axis=1)], axis=2)
+def _features(own: Floats, common: Sequence[Floats]) -> Floats:
+    """Join features of each topic, (features, mails, topics), and of the mail, (mails, any number) each."""
+    alike = np.concatenate(common, axis=1)
+    number, mails, topics = own.shape
+    found = np.empty((mails, topics, number + alike.shape[1]), dtype=np.float32)
+    found[:, :, :number] = own.transpose(1, 2, 0)
+    found[:, :, number:] = alike[:, None, :]
+    return found
 
 
-def _highest_other(values: Array) -> Array:
-    """Return for each entry the highest of all others of its row; -1 where there is no other."""
-    if values.shape[1] == 1:
+def _highest_other(values: Floats) -> Floats:
+    """Return for each entry the highest of all others of its row, the last axis; -1 where there is no other."""
+    if values.shape[-1] == 1:
         return np.full_like(values, -1.0)
-    ranked = np.sort(values, axis=1)
-    return np.where(values == ranked[:, -1:], ranked[:, -2:-1], ranked[:, -1:])
+    ranked = np.sort(values, axis=-1)
+    return np.where(values == ranked[..., -1:], ranked[..., -2:-1], ranked[..., -1:])

@@ -32,6 +32,11 @@ class Sparse:
     values: Floats
     height: int
 
+    def first(self, height: int) -> Sparse:
+        """Return the rows above `height`."""
+        end = int(np.searchsorted(self.rows, height))
+        return Sparse(self.rows[:end], self.columns[:end], self.values[:end], height)
+
     def times(self, weights: Floats) -> Floats:
         """Return the product with `weights` (columns x heads) as (height x heads)."""
         return self.summed(weights[self.columns] * self.values[:, None])
@@ -141,6 +146,15 @@ class Vectorizer:
         """Return the entries of one view only; its rows have the length of the view's share."""
         inside = self._view(rows.columns) == list(self.columns).index(view)
         return Sparse(rows.rows[inside], rows.columns[inside], rows.values[inside], rows.height)
+
+    def parts(self, rows: Sparse, views: Sequence[str]) -> Sparse:
+        """Return the entries of some views, each view of a row as a row of its own: row * views + view."""
+        numbers = np.full(len(self.columns), -1)
+        numbers[[list(self.columns).index(view) for view in views]] = np.arange(len(views))
+        number = numbers[self._view(rows.columns)]
+        inside = number >= 0
+        split = rows.rows[inside] * len(views) + number[inside]
+        return Sparse(split, rows.columns[inside], rows.values[inside], rows.height * len(views))
 
     def by_view(self, rows: Sparse, weights: Floats) -> Floats:
         """Return what each view adds to the product with `weights`: (rows, views, heads)."""

@@ -142,13 +142,13 @@ def poll(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> 
             done = rounds.run()
             for one in done:
                 if not one.busy:
-                    polls.note(store, one.mailbox, rounds.node, began, one.error, now)
+                    polls.note(store, rounds.node, began, one, now)
             Runner(options, store, now, rounds.node).run_due(TABLE)
             courier.tell_once(options, store, now, rounds.node, ALARM_PATIENCE)
     for one in done:
         _report(one, as_json)
-    if errors := [one.error for one in done if one.error is not None]:
-        raise errors[0]
+    if problems := [one.problem for one in done if one.problem is not None]:
+        raise problems[0]
 
 
 def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
@@ -232,7 +232,7 @@ def _report(done: OfficeRound, as_json: bool) -> None:
                 "uncertain": done.outbox.uncertain,
                 "filed": done.filing.filed,
                 "drafts": done.filing.drafts_placed,
-                "error": str(done.error) if done.error else None,
+                "error": str(done.problem) if done.problem else None,
             }
         )
         return

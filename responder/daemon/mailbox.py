@@ -47,7 +47,10 @@ class MailboxWorker:
         """Do the rounds from the next one on with `rounds`; `interval` is the usual time between two, in seconds."""
         with self._lock:
             self._rounds = rounds
-            self._backoff = Backoff(interval, lambda: credentials_of(rounds.offices[self.name].config))
+            self._backoff, self._sending = (
+                Backoff(interval, lambda: credentials_of(rounds.offices[self.name].config)) for _ in range(2)
+            )
+            self._unsent: ResponderError | None = None
 
     def uses(self, rounds: Rounds) -> bool:
         """Whether a round with `rounds` is in hand or still to come."""
@@ -70,6 +73,11 @@ class MailboxWorker:
             self._idle.clear()
         self._pool.submit(self._work)
 
+    def wake_to_send(self) -> None:
+        """Ask for a round because a reply is to leave, unless the SMTP server is being left alone."""
+        if not self._sending.waiting():
+            self.wake()
+
     def stop(self) -> None:
         """No round begins any more."""
         with self._lock:
@@ -85,20 +93,21 @@ class MailboxWorker:
             with self._lock:
                 self._again = False
                 self._using = self._rounds
-                rounds, backoff, stopped = self._rounds, self._backoff, self._stopped
+                rounds, backoff, sending = self._rounds, self._backoff, self._sending
+                stopped = self._stopped
                 glance, self._glance = self._glance, True
             if not stopped and not backoff.waiting():
-                self._guarded(rounds, backoff, glance)
+                self._guarded(rounds, backoff, sending, glance)
             with self._lock:
                 self._using = None
                 going_on = self._again and not self._stopped
                 if not going_on:
                     self._idle.set()
 
-    def _guarded(self, rounds: Rounds, backoff: Backoff, glance: bool) -> None:
+    def _guarded(self, rounds: Rounds, backoff: Backoff, sending: Backoff, glance: bool) -> None:
         with self._progress.task(f"round of {self.name}"):
             try:
-                self._round(rounds, backoff, glance)
+                self._round(rounds, backoff, sending, glance)
             except ResponderError as error:
                 log.error("round failed", mailbox=self.name, error=str(error))
                 backoff.failed(error)
@@ -106,9 +115,18 @@ class MailboxWorker:
                 log.exception("round failed", mailbox=self.name)
                 backoff.failed(error)
 
-    def _round(self, rounds: Rounds, backoff: Backoff, glance: bool) -> None:
+    def _round(self, rounds: Rounds, backoff: Backoff, sending: Backoff, glance: bool) -> None:
         everything, began = self._everything, time.monotonic()
-        done = rounds.run_office(self.name, compare_everything=everything, glance_first=glance)
+        # An SMTP server that is away or refuses us must not keep mail from being taken in and drafted.
+        send = not sending.waiting()
+        done = rounds.run_office(self.name, compare_everything=everything, glance_first=glance, send=send)
+        if not send:
+            done.unsent = self._unsent
+        elif done.unsent is not None:
+            sending.failed(done.unsent)
+        elif done.error is None:
+            sending.succeeded()
+        self._unsent = done.unsent
         say = log.debug if done.calm else log.info
         say(
             "round",

@@ -227,7 +227,7 @@ class Service:
         if not done.busy:
             now = self._clock()
             try:
-                polls.note(self._database, done.mailbox, self._node, now, done.error, self._clock)
+                polls.note(self._database, self._node, now, done, self._clock)
             except StoreError as error:
                 log.error("round not recorded", mailbox=done.mailbox, error=str(error))
         self._told(done)

@@ -86,19 +86,24 @@ class Timetable:
         schedule, database = settings.schedule, self._database
         names = list(workers)
 
-        def wake(found: Iterable[str], *, everything: bool = False) -> None:
-            for name in found:
-                workers[name].wake(everything=everything)
+        def send() -> None:
+            for name in due.to_send(database, names, self._clock()):
+                workers[name].wake_to_send()
+
+        def file() -> None:
+            for name in due.to_file(database, names, self._clock()):
+                workers[name].wake()
 
         def compare() -> None:
             interval = schedule.reconcile if isinstance(schedule.reconcile, int) else 0
             ago = timedelta(seconds=interval / 2)
-            wake(due.to_compare(database, names, self._clock(), ago), everything=True)
+            for name in due.to_compare(database, names, self._clock(), ago):
+                workers[name].wake(everything=True)
 
         for name, worker in workers.items():
             self._add(settings, f"poll {name}", schedule.poll, partial(worker.wake, glance=True))
-        self._look(settings, "outbox", lambda: wake(due.to_send(database, names, self._clock())))
-        self._look(settings, "filing", lambda: wake(due.to_file(database, names, self._clock())))
+        self._look(settings, "outbox", send)
+        self._look(settings, "filing", file)
         self._look(settings, "reconcile", compare)
         for job in TABLE:
             self._add(settings, job.name, job.when(schedule), partial(self._do, [job]), JITTER_SECONDS)

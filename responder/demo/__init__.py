@@ -79,8 +79,8 @@ def run_demo(*, once: bool, mails: Path | None, stop: threading.Event | None = N
             done = rounds.run()
         for one in done:
             _print(console, one)
-            if one.error is not None:
-                raise one.error
+            if one.problem is not None:
+                raise one.problem
         set_the_stage(database, blind=BLIND, failed=FAILED, closed=CLOSED, senior=ANGRY, now=_now())
         if not once:
             _stay(console, settings, database, server, stop or threading.Event())

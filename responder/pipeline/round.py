@@ -51,6 +51,11 @@ class OfficeRound:
     filing: FilingTally = field(default_factory=FilingTally)
     differences: Sequence[str] = ()  # between server and ledger, one line each
     error: ResponderError | None = None
+    unsent: ResponderError | None = None  # why the SMTP server could not be used; everything else was done
+
+    @property
+    def problem(self) -> ResponderError | None:
+        return self.error or self.unsent
 
     @property
     def idle(self) -> bool:
@@ -108,12 +113,12 @@ class Rounds:
         return [self.run_office(name) for name in self.offices]
 
     def run_office(
-        self, name: str, *, compare_everything: bool = False, glance_first: bool = False
+        self, name: str, *, compare_everything: bool = False, glance_first: bool = False, send: bool = True
     ) -> OfficeRound:
         """Do one round for one office; with `compare_everything` also compare every UID with the ledger.
 
-        With `glance_first` a mailbox that is as the last round left it gets none. What went wrong with the servers or
-        the content is in the result. Raises StoreError.
+        With `glance_first` a mailbox that is as the last round left it gets none; without `send` nothing leaves.
+        What went wrong with the servers or the content is in the result. Raises StoreError.
         """
         office = self.offices[name] = self.offices[name].refreshed()
         glance = self._glances[name]
@@ -121,12 +126,12 @@ class Rounds:
             glance.forget()
         elif glance.is_calm(office, self._sessions.get(name), self.database, self._clock()):
             return OfficeRound(name, calm=True)
-        done = self._whole_round(name, office, compare_everything)
+        done = self._whole_round(name, office, compare_everything, send)
         if done.idle:
             glance.left_calm(office)
         return done
 
-    def _whole_round(self, name: str, office: Office, compare_everything: bool) -> OfficeRound:
+    def _whole_round(self, name: str, office: Office, compare_everything: bool, send: bool) -> OfficeRound:
         done = OfficeRound(name)
         with leases.lease(
             self.database, name, self.node, self._clock, lambda node: is_dead(node, self.node)
@@ -138,7 +143,7 @@ class Rounds:
                 log.warning("send outcome unknown", mailbox=name, reply=reply_id)
             try:
                 session = self._session(office)
-                self._steps(office, session, done, renew, compare_everything)
+                self._steps(office, session, done, renew, compare_everything, send)
             except (MailServerError, ContentError, ConfigError, ModelError) as error:
                 self._failed(done, error)
             finally:
@@ -170,6 +175,7 @@ class Rounds:
         done: OfficeRound,
         renew: leases.Renew,
         compare_everything: bool,
+        send: bool,
     ) -> None:
         inbox = office.config.folders.inbox
         filer = Filer(self.database, office, session, self._reader)
@@ -190,8 +196,9 @@ class Rounds:
         self._handle(office, done)
         renew()
         filer.note_sent(news, done.filing, self._clock())
-        self._send(office, done, renew)
-        renew()
+        if send:
+            self._send(office, done, renew)
+            renew()
         filer.do_wishes(done.filing, self._clock())
         for refused in done.filing.refused:
             log.warning("filing refused, tried again later", mailbox=office.name, error=refused)
@@ -214,8 +221,9 @@ class Rounds:
             # Connected before anything is claimed: a kill until then leaves no outcome in doubt.
             with SmtpSessions.connect(server, server.password(), wanted) as sessions:
                 done.outbox = outbox.send_due(sessions, self._clock, renew)
-        except MailServerError as error:
-            self._failed(done, error)
+        except (MailServerError, ConfigError) as error:
+            log.error("nothing can be sent", mailbox=office.name, error=str(error))
+            done.unsent = error
 
     def _compare(self, office: Office, session: ImapSession, done: OfficeRound, everything: bool) -> None:
         inbox, now = office.config.folders.inbox, self._clock()

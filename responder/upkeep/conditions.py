@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from responder.config import Alarms, Settings
 from responder.tickets.database import Database
 from responder.upkeep import alarms
+from responder.upkeep.polls import AT_ONCE
 from responder.upkeep.situation import MailboxState, Queue, Situation, observe
 from responder.upkeep.workdays import working_hours
 
@@ -49,8 +50,9 @@ def watch(database: Database, settings: Settings, now: datetime) -> None:
 
 def _conditions(seen: Situation, settings: Settings) -> Iterator[tuple[str, str]]:
     limits = settings.alarms
+    holding = {row.key for row in seen.alarms}
     for mailbox in seen.mailboxes:
-        yield from _of_mailbox(mailbox, seen.at, limits)
+        yield from _of_mailbox(mailbox, seen.at, limits, holding)
     unsent = timedelta(minutes=limits.unsent_minutes, seconds=settings.policy.undo_seconds)
     if _older(seen.unsent, unsent, seen.at):
         why = "" if seen.arming.armed else "; pengiriman sedang dihentikan (disarm)"
@@ -74,9 +76,13 @@ def _conditions(seen: Situation, settings: Settings) -> Iterator[tuple[str, str]
         yield "review", f"isi yang sudah waktunya ditinjau: {', '.join(seen.past_review)}"
 
 
-def _of_mailbox(mailbox: MailboxState, at: datetime, limits: Alarms) -> Iterator[tuple[str, str]]:
+def _of_mailbox(
+    mailbox: MailboxState, at: datetime, limits: Alarms, holding: Collection[str]
+) -> Iterator[tuple[str, str]]:
     why = f": {mailbox.error}" if mailbox.error else ""
-    if mailbox.last_good is None:
+    if f"poll:{mailbox.name}" not in holding and any(f"{one}:{mailbox.name}" in holding for one in AT_ONCE):
+        pass  # told already, with what to do about it
+    elif mailbox.last_good is None:
         if mailbox.failures >= FAILURES_AT_FIRST:
             yield f"poll:{mailbox.name}", f"kotak surat {mailbox.name} belum pernah terbaca{why}"
     elif at - mailbox.last_good > timedelta(minutes=limits.poll_minutes):

@@ -44,7 +44,7 @@ SENT, RETRY, FAILED, UNCERTAIN = "sent", "retry", "failed", "uncertain"
 def observe_round(done: OfficeRound, seconds: float) -> None:
     """Count what one round did, and how long it took."""
     name = done.mailbox
-    end = "busy" if done.busy else "error" if done.error is not None else "ok"
+    end = "busy" if done.busy else "error" if done.problem is not None else "ok"
     _rounds.labels(name, end).inc()
     if done.busy:
         return

@@ -8,11 +8,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from responder.errors import ConfigError, ContentError, LoginError, ModelError, ResponderError
+from responder.errors import ConfigError, ContentError, LoginError, ModelError
+from responder.pipeline.round import OfficeRound
 from responder.tickets.database import Database
 from responder.upkeep import alarms, jobs
 
 KEY = "poll:"
+
+AT_ONCE = ("sign-in", "broken")
+"""Families of alarms about why a mailbox is not worked on that are raised here, whatever `alarms.poll_minutes` says."""
 
 NOTED_EVERY = timedelta(seconds=15)
 """Good rounds in between are not written: with IDLE a busy mailbox has one a second."""
@@ -20,20 +24,20 @@ NOTED_EVERY = timedelta(seconds=15)
 
 def note(
     database: Database,
-    mailbox: str,
     node: str,
     began: datetime,
-    error: ResponderError | None,
+    done: OfficeRound,
     clock: Callable[[], datetime],
 ) -> None:
-    """Write how a round of `mailbox` that `began` then ended, and raise what people must know at once.
+    """Write how a round that `began` then ended, and raise what people must know at once.
 
     Raises StoreError.
     """
+    mailbox, error = done.mailbox, done.error
     with database.read() as connection:
         before = jobs.read(connection, KEY + mailbox) or jobs.Record()
     now = clock()
-    if error is None and not before.failures and _recent(before.succeeded_at, now):
+    if done.problem is None and not before.failures and _recent(before.succeeded_at, now):
         return
     if error is None:
         record = jobs.Record(began, now, now)
@@ -44,10 +48,10 @@ def note(
 
     def write(connection: Connection) -> None:
         jobs.write(connection, KEY + mailbox, node, record)
-        for family, text in _at_once(mailbox, error).items():
+        for family, text in _at_once(done).items():
             if text:
                 alarms.raise_alarm(connection, f"{family}:{mailbox}", text, now)
-            elif error is None:
+            elif done.problem is None:
                 alarms.clear_alarm(connection, f"{family}:{mailbox}", now)
 
     database.write(write)
@@ -57,8 +61,9 @@ def _recent(last: datetime | None, now: datetime) -> bool:
     return last is not None and last <= now < last + NOTED_EVERY
 
 
-def _at_once(mailbox: str, error: ResponderError | None) -> dict[str, str]:
+def _at_once(done: OfficeRound) -> dict[str, str]:
     """Family of alarm → its text, "" when it does not hold: what only a person can end is not waited for."""
+    mailbox, error = done.mailbox, done.problem
     refused = isinstance(error, LoginError)
     broken = isinstance(error, (ContentError, ModelError, ConfigError))
     return {

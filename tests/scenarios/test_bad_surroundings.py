@@ -19,7 +19,7 @@ from tests.alarm_channels import Channel
 from tests.conftest import require_dovecot
 from tests.daemon import running
 from tests.faulty_smtp import FaultySmtp
-from tests.imap_proxy import RefusingProxy
+from tests.imap_proxy import ImapProxy, RefusingProxy
 from tests.postgres import Postgres
 from tests.scenarios.faults import TOPIC
 from tests.scenarios.installation import OFFICE, DovecotBackend, Installation
@@ -71,11 +71,21 @@ def channel() -> Iterator[Channel]:
 def test_a_password_that_is_revoked_while_running(dovecot_office: Installation, channel: Channel) -> None:
     """Rule 62: asked once, told once; the new password is taken up as soon as it is in the file."""
     office = dovecot_office
+    dovecot = office.backend.dovecot  # type: ignore[attr-defined]
     settings(channel, office)
-    office.ready()
+    with ImapProxy(dovecot.port) as proxy:
+        text = office.config.read_text()
+        office.config.write_text(text.replace(f"port = {dovecot.port}", f"port = {proxy.port}", 1))
+        office.ready()
+        revoked_and_replaced(office, proxy, channel)
+
+
+def revoked_and_replaced(office: Installation, proxy: ImapProxy, channel: Channel) -> None:
     with running(office) as daemon:
         daemon.logs("listening")
+        daemon.logs("round  ")
         set_password(office, "sudah-dicabut")
+        proxy.cut_after = "STATUS"  # who is signed in stays so
         with told(channel, "tidak dapat masuk"):
             assert daemon.log.count("round not finished") == 1
             office.deliver("Lupa password", QUESTION)

@@ -54,6 +54,27 @@ def test_mail_is_drafted_when_the_server_tells_of_it_not_when_the_schedule_comes
         wait_until(lambda: len(office.tickets()) == 2, "a second ticket")
 
 
+def test_mail_is_drafted_while_the_smtp_server_is_away(dovecot_office: Installation) -> None:
+    """The mailbox waits for no SMTP server: that one is left alone for an hour here."""
+    office = dovecot_office
+    sink = office.backend.sink  # type: ignore[attr-defined]
+    office.write_config(RARELY)
+    office.ready()
+    office.deliver("Lupa password", QUESTION)
+    office.poll()
+    office.run("approve", "1", "--yes")
+    sink.fail("connect")
+    with running(office) as daemon:
+        daemon.logs("nothing can be sent")
+        daemon.logs("listening")
+        office.deliver("Lupa password", QUESTION, sender="admin@lain.example")
+        wait_until(lambda: len(office.tickets()) == 2, "a second ticket")
+        assert daemon.log.count("nothing can be sent") == 1
+        sink.repair()
+        daemon.reload()
+        assert len(sink.wait_for(1)) == 1
+
+
 def test_a_lost_idle_connection_is_opened_again_and_what_came_meanwhile_is_taken_in(
     dovecot_office: Installation,
 ) -> None:
@@ -211,7 +232,7 @@ def test_a_mailbox_that_is_added_is_served_and_one_that_is_taken_out_is_left_alo
     dovecot_office: Installation,
 ) -> None:
     office = dovecot_office
-    office.write_config(OFTEN)
+    office.write_config(OFTEN + '[logging]\nlevel = "debug"\n')  # a glance is no news
     office.ready()
     first = office.config.read_text()
     with running(office) as daemon:

@@ -95,8 +95,8 @@ class TwoOffices:
             output.close()
 
     def stopped_rounds(self) -> list[str]:
-        """Lines of the log that say why a round was not finished."""
-        return [line for line in self.log if "round not finished" in line]
+        """Lines of the log that say why mail was not taken in or replies not sent."""
+        return [line for line in self.log if "round not finished" in line or "nothing can be sent" in line]
 
 
 @pytest.fixture

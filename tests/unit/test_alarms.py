@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,6 +47,14 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_a_service_that_is_well_has_no_alarm(settings: Settings) -> None:
     assert conditions(WELL, settings) == {}
+
+
+def test_what_was_told_at_once_is_not_told_again_when_it_has_lasted(settings: Settings) -> None:
+    stale = replace(WELL, mailboxes=(replace(MAILBOX, last_good=NOW - HOUR, error="refused"),))
+    told = replace(stale, alarms=(SimpleNamespace(key="sign-in:kemenperin"),))
+    assert conditions(told, settings) == {}
+    elsewhere = replace(stale, alarms=(SimpleNamespace(key="sign-in:daerah"),))
+    assert list(conditions(elsewhere, settings)) == ["poll:kemenperin"]
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,10 @@ _CACHE = 60_000
 _KEPT_DIGITS, _LONGEST_NUMBER = 2, 6
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:[-'_][a-z0-9]+)*")
-_MASKS = (
-    (re.compile(r"\S+@\S+"), " xsurel "),
-    (re.compile(r"(?:https?://|www\.)\S+"), " xtautan "),
+_MASKS = (  # a part that is always there, the whole, and the token for it
+    ("@", re.compile(r"\S+@\S+"), " xsurel "),
+    ("://", re.compile(r"https?://\S+"), " xtautan "),
+    ("www.", re.compile(r"www\.\S+"), " xtautan "),
 )
 
 
@@ -88,18 +89,19 @@ class _Phrases:
             if len(phrase) == 2 or tuple(forms[index : index + len(phrase)]) == phrase
         ] + alone
 
-    def any(self, forms: Sequence[str]) -> bool:
-        """Tell whether an entry may start at one of `forms`."""
-        return not self._entries.keys().isdisjoint(forms)
+    def starts(self, forms: Sequence[str]) -> list[int]:
+        """Return the places where an entry may start. Most words only begin phrases, and mostly another one follows."""
+        found = []
+        for index in [i for i, form in enumerate(forms) if form in self._entries]:
+            alone, longer = self._entries[forms[index]]
+            if alone or (index + 1 < len(forms) and forms[index + 1] in longer):
+                found.append(index)
+        return found
 
     def find(self, forms: Sequence[str], tokens: Sequence[Token]) -> dict[str, str]:
         """Return every value whose phrase occurs in `forms`, with the written words of its first occurrence."""
         found: dict[str, str] = {}
-        for index in [i for i, form in enumerate(forms) if form in self._entries]:
-            alone, longer = self._entries[forms[index]]
-            # Most words only begin phrases, and mostly another word follows.
-            if not (alone or (index + 1 < len(forms) and forms[index + 1] in longer)):
-                continue
+        for index in self.starts(forms):
             for length, value in self.at(forms, index):
                 if value not in found:
                     found[value] = " ".join(token.written for token in tokens[index : index + length])
@@ -200,21 +202,16 @@ class Lexicon:
         """Normalise one sentence: spelling, region, English, stem, then phrases to one token."""
         words = [self._token(word) for word in split(sentence)]
         norms = [word.norm for word in words]
-        if not self._phrases.any(norms):
-            return words
         result: list[Token] = []
         index = 0
-        while index < len(norms):
-            phrases = self._phrases.at(norms, index)
-            if phrases:
+        for start in self._phrases.starts(norms):
+            if start >= index and (phrases := self._phrases.at(norms, start)):
                 length, norm = phrases[0]
-                written = " ".join(word.written for word in words[index : index + length])
+                written = " ".join(word.written for word in words[start : start + length])
+                result += words[index:start]
                 result.append(Token(norm, written, norm))
-                index += length
-            else:
-                result.append(words[index])
-                index += 1
-        return result
+                index = start + length
+        return result + words[index:] if index else words
 
     def _word(self, word: str) -> Token:
         return Token(self._norm(word), word, self._plain(word))
@@ -266,8 +263,9 @@ def _is_name(text: str) -> bool:
 
 def split(text: str) -> list[str]:
     """Split into lower-case ASCII words; addresses and links become one token each."""
-    for pattern, replacement in _MASKS:
-        text = pattern.sub(replacement, text)
+    for part, pattern, replacement in _MASKS:
+        if part in text:
+            text = pattern.sub(replacement, text)
     if not text.isascii():
         text = text.replace("’", "'").replace("‘", "'")
         text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from responder.classifier.vectors import Floats, Ints, Sparse, ranges
+from responder.classifier.vectors import Floats, Ints, Sparse
 
 _CLOSEST = 5  # one text alone may be a fluke, or mislabelled
 
@@ -39,13 +40,19 @@ class Neighbours:
 
     def similarity(self, mails: Sparse) -> Floats:
         """Return (mails, texts): cosines."""
-        texts = len(self.labels)
-        sizes = self.starts[mails.columns + 1] - self.starts[mails.columns]
-        posting, entry = ranges(self.starts[mails.columns], sizes)
-        keys = mails.rows[entry] * texts + self.rows[posting]
-        products = mails.values[entry] * self.values[posting]
-        summed = np.bincount(keys, weights=products, minlength=mails.height * texts)
-        return summed.reshape(mails.height, texts).astype(np.float32)
+        found = np.zeros((mails.height, len(self.labels)), dtype=np.float32)
+        starts, stops = self.starts[mails.columns], self.starts[mails.columns + 1]
+        spans = [slice(*ends) for ends in zip(starts.tolist(), stops.tolist(), strict=True)]
+        bounds = np.searchsorted(mails.rows, np.arange(mails.height + 1)).tolist()
+        # Mail by mail: the postings of many do not fit the cache.
+        for cosines, (first, last) in zip(found, pairwise(bounds), strict=True):
+            if first < last:
+                own = spans[first:last]
+                texts = np.concatenate([self.rows[span] for span in own])
+                products = np.concatenate([self.values[span] for span in own])
+                products *= np.repeat(mails.values[first:last], (stops - starts)[first:last])
+                cosines[:] = np.bincount(texts, weights=products, minlength=len(cosines))
+        return found
 
 
 def members(labels: npt.NDArray[np.int8]) -> list[Ints]:

@@ -37,6 +37,9 @@ _DRAFT = 0.15
 _SECOND = 0.30
 # The error measured must meet the target, and the sample be large enough to exclude half as much again.
 _BOUND_SLACK = 1.5
+_LIKELY = (
+    4  # topics of a text that trust is learnt from: the others are plainly wrong and would teach only that
+)
 _LEAST, _STEPS = 0.5, 200  # candidates for the automatic threshold, up to 1
 
 
@@ -141,30 +144,33 @@ class _Lessons:
 
     lead_inputs: Floats  # (texts, topics, features)
     also_inputs: Floats
+    likely: npt.NDArray[np.bool_]  # (texts, topics): one of the few highest scores, or right
     second: npt.NDArray[np.bool_]  # (texts, topics): in scope, and not the leading topic
-    lead: Regression  # a row for each text and topic
+    lead: Regression  # a row for each that is `likely`
     also: Regression  # a row for each that is `second`
 
     @classmethod
     def of(cls, judged: Sequence[Judged], cues: Sequence[str], topics: int) -> _Lessons:
         scores = [item.scores for item in judged]
-        leading = np.array([int(item.whole[:-1].argmax()) for item in scores])
+        whole = np.array([item.whole[:-1] for item in scores])
         scoped = np.array([bool(item.topics) for item in judged])
         right = np.array([[topic in item.topics for topic in range(topics)] for item in judged])
-        second = scoped[:, None] & (leading[:, None] != np.arange(topics))
+        second = scoped[:, None] & (whole.argmax(axis=1)[:, None] != np.arange(topics))
+        likely = right | (whole >= np.sort(whole, axis=1)[:, -_LIKELY:][:, :1])
         lead, also = inputs(scores, cues)
         return cls(
             lead_inputs=lead,
             also_inputs=also,
+            likely=likely,
             second=second,
-            lead=Regression(lead.reshape(-1, lead.shape[2]), right.ravel()),
+            lead=Regression(lead[likely], right[likely]),
             also=Regression(also[second], right[second]),
         )
 
     def fit_to(self, chosen: npt.NDArray[np.bool_]) -> tuple[Logistic, Logistic]:
         """Return both models as the chosen texts alone make them."""
         every = np.broadcast_to(chosen[:, None], self.second.shape)
-        return self.lead.fit_to(every.ravel()), self.also.fit_to(every[self.second])
+        return self.lead.fit_to(every[self.likely]), self.also.fit_to(every[self.second])
 
 
 def _thresholds(

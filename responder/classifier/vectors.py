@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -78,20 +78,13 @@ def concept_features(concepts: Iterable[str]) -> list[str]:
     return keys + pairs
 
 
-def ranges(starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
-    """Return the numbers start, start + 1, ... of every range, and which range each number belongs to."""
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    offset = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return starts[owner] + offset, owner
-
-
 @dataclass
 class Vectorizer:
     """Feature names to columns, and their weights."""
 
     columns: dict[str, dict[str, int]]  # view -> feature -> column
     idf: Floats
-    _ngrams: dict[str, Ints] = field(default_factory=dict, repr=False)
+    _ngrams: dict[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def width(self) -> int:
@@ -101,25 +94,27 @@ class Vectorizer:
         """Return one row a document."""
         return self.rows([self.document(map(self.sentence, document)) for document in documents])
 
-    def sentence(self, sentence: Sentence) -> Ints:
+    def sentence(self, sentence: Sentence) -> list[int]:
         """Return the columns of a sentence's features, with repetitions."""
         names = sentence_features(sentence)
         found: list[int] = []
         for view in ("w", "k"):
             table = self.columns[view]
             found += [table[name] for name in names[view] if name in table]
-        return np.concatenate([np.array(found, dtype=np.int64), *map(self._letters, names["c"])])
+        for word in names["c"]:
+            found += self._letters(word)
+        return found
 
     @staticmethod
-    def document(sentences: Iterable[Ints]) -> Ints:
+    def document(sentences: Iterable[Sequence[int]]) -> list[int]:
         """Return the columns of a document: no feature crosses the end of a sentence."""
-        return np.concatenate([np.empty(0, dtype=np.int64), *sentences])
+        return list(chain.from_iterable(sentences))
 
-    def rows(self, documents: Sequence[Ints]) -> Sparse:
+    def rows(self, documents: Sequence[Sequence[int]]) -> Sparse:
         """Return one row for each document's columns."""
-        sizes = [len(columns) for columns in documents]
-        rows = np.repeat(np.arange(len(documents)), sizes)
-        return self.weighed(self.counted(rows, self.document(documents), len(documents)))
+        rows = np.repeat(np.arange(len(documents)), [len(columns) for columns in documents])
+        columns = np.array(self.document(documents), dtype=np.int64)
+        return self.weighed(self.counted(rows, columns, len(documents)))
 
     def counted(self, rows: Ints, columns: Ints, height: int) -> Sparse:
         """Return how often each pair of a row and a column occurs."""
@@ -181,12 +176,11 @@ class Vectorizer:
             factors = np.where(squares > 0, shares / np.sqrt(squares), 0)
         values *= factors[group].astype(np.float32)
 
-    def _letters(self, word: str) -> Ints:
+    def _letters(self, word: str) -> tuple[int, ...]:
         known = self._ngrams.get(word)
         if known is None:
             table = self.columns["c"]
-            columns = [column for ngram in letter_ngrams(word) if (column := table.get(ngram)) is not None]
-            known = np.array(columns, dtype=np.int64)
+            known = tuple(table[ngram] for ngram in letter_ngrams(word) if ngram in table)
             # Bounded, so that a flood of invented words cannot fill the memory of a long-running worker.
             if len(self._ngrams) < _REMEMBERED_WORDS:
                 self._ngrams[word] = known

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from responder.classifier import examples, familiarity, vectors
+from responder.classifier import examples, familiarity, folds, vectors
 from responder.classifier.evaluate import Figures, Judgement, Report, evaluate, plots
 from responder.classifier.examples import Example
 from responder.classifier.model import Model, load
@@ -125,6 +125,17 @@ def ablation() -> None:
     familiarity.table = lambda counts, texts: np.zeros_like(table(counts, texts))
     measure("no familiarity")
     familiarity.table = table
+    beyond = familiarity.beyond
+    familiarity.beyond = lambda counts, texts, leading: (
+        np.zeros_like(counts[:, :-1]),
+        np.zeros_like(counts[:, :-1]),
+    )
+    measure("nothing of what is left unsaid")
+    familiarity.beyond = beyond
+    joins = folds._ONE_TOPIC
+    folds._ONE_TOPIC = 0
+    measure("no joins of one topic")
+    folds._ONE_TOPIC = joins
 
 
 def curve() -> None:

@@ -34,7 +34,7 @@ VERDICTS = "verdicts"  # the "writer" of texts that staff labelled
 _DRAFT = 0.15
 # A second topic left unanswered is a question left open. Below this, ever more mails of one topic go to draft and
 # few more of two are found (docs/classifier.md).
-_SECOND = 0.30
+_SECOND = 0.40
 # The error measured must meet the target, and the sample be large enough to exclude half as much again.
 _BOUND_SLACK = 1.5
 _LIKELY = (

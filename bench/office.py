@@ -75,6 +75,10 @@ class Sink:
         """(time, octets, recipient, answered id, own id) of every mail."""
         return [line.split("\t") for line in self.spool.read_text().splitlines()]
 
+    def connected(self) -> list[float]:
+        """The time of every connection."""
+        return [float(line) for line in self.spool.with_suffix(".connections").read_text().splitlines()]
+
     def start(self) -> None:
         """Start, after a `stop` on the same port and with the same spool."""
         command = [

@@ -260,14 +260,14 @@ def slow_smtp(bench: Bench) -> None:
         cost = office.poll()
         office.check(taken)
         times = [float(line[0]) for line in taken.taken()]
-    whole = max(times) - min(times)
-    bench.raw["slow_smtp"] = {"first_to_last": whole, **_without_output(cost)}
+        took = max(times) - min(taken.connected())
+    bench.raw["slow_smtp"] = {"sending": took, **_without_output(cost)}
     bench.add(
         "SMTP answering in 300 ms: 30 replies",
-        f"{cost.wall:.1f} s",
+        f"{took:.1f} s",
         "<= 5 s",
         "",
-        f"whole poll, start-up included; first to last reply {whole:.1f} s",
+        f"first connection to last reply; the whole poll with start-up and handling: {cost.wall:.1f} s",
     )
 
 

@@ -1,8 +1,9 @@
 """An SMTP server that takes everything, in a process of its own: `python bench/sink.py SPOOL [DELAY [PORT]]`.
 
 It writes its port on the first line of standard output. Each mail taken is one line of SPOOL: the time, the octets,
-the recipient, the id that it answers and its own. DELAY is how many seconds each answer waits; commands that come
-together (RFC 2920) are answered together. The bodies are stored beside, without a promise.
+the recipient, the id that it answers and its own; the times of connections and the bodies stand in files beside it,
+without a promise. DELAY is how many seconds each answer waits; commands that come together (RFC 2920) are answered
+together.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ class _Sink:
         self._lines = spool.open("a", buffering=1)
         self._bodies = spool.with_suffix(".mails").open("ab")
         self._delay = delay
+        self._connections = spool.with_suffix(".connections").open("a", buffering=1)
         self._lock = threading.Lock()
 
     def serve(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connections.write(f"{time.time()}\n")
         buffer = b""
         recipient = b""
         in_body = False

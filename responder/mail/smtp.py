@@ -74,10 +74,20 @@ class SmtpSession:
         ending.joined(self)
 
     @classmethod
-    def connect(cls, server: SmtpServer, password: str, *, timeouts: Timeouts | None = None) -> Self:
-        """Connect and sign in. Raises LoginError when the credentials are refused, else MailServerError."""
+    def connect(
+        cls,
+        server: SmtpServer,
+        password: str,
+        *,
+        timeouts: Timeouts | None = None,
+        before_sign_in: Callable[[], object] = tuple,
+    ) -> Self:
+        """Connect, call `before_sign_in`, sign in; what the call raises ends the attempt.
+
+        Raises LoginError when the credentials are refused, else MailServerError.
+        """
         session = cls(server, password, timeouts or Timeouts())
-        session._open()
+        session._open(before_sign_in)
         return session
 
     def __enter__(self) -> Self:
@@ -194,19 +204,20 @@ class SmtpSession:
             self._client.close()
             self._client = None
 
-    def _open(self) -> None:
+    def _open(self, before_sign_in: Callable[[], object] = tuple) -> None:
         if self._server.oauth2 is None:
-            self._open_with(self._password)
+            self._open_with(self._password, before_sign_in)
         else:
-            oauth.signed_in(self._server.oauth2, self._open_with)
+            oauth.signed_in(self._server.oauth2, lambda token: self._open_with(token, before_sign_in))
 
-    def _open_with(self, secret: str) -> None:
+    def _open_with(self, secret: str, before_sign_in: Callable[[], object]) -> None:
         """Connect and sign in with the password or access token `secret`."""
         client = _Client(self._server, self._timeouts)
         self._served = 0
         try:
             client.connect(self._server.host, self._server.effective_port)
             client.begin()
+            before_sign_in()
             self._sign_in(client, secret)
         except smtplib.SMTPResponseException as error:
             client.close()

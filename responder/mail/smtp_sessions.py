@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -30,15 +29,17 @@ class SmtpSessions:
 
         Only the first connection is needed: providers limit how many there may be, and say so by refusing one.
         """
-        started = time.monotonic()
-        first = SmtpSession.connect(server, password)
-        more = min(wanted, server.max_connections) - 1
-        if more < 1 or time.monotonic() - started < SLOW_SECONDS:
-            return cls([first])
-        with ThreadPoolExecutor(more, "smtp-connect") as threads:
-            opening = [threads.submit(SmtpSession.connect, server, password) for _ in range(more)]
-        sessions = [first]
-        for one in opening:
+        most = min(wanted, server.max_connections)
+        with ThreadPoolExecutor(most, "smtp-connect") as threads:
+            first = threads.submit(SmtpSession.connect, server, password)
+            wait([first], SLOW_SECONDS)
+            # Credentials are tried once: a provider locks an account after a few refusals (rule 62).
+            more = [
+                threads.submit(SmtpSession.connect, server, password, before_sign_in=first.result)
+                for _ in range(0 if first.done() else most - 1)
+            ]
+        sessions = [first.result()]
+        for one in more:
             with suppress(MailServerError):
                 sessions.append(one.result())
         return cls(sessions)

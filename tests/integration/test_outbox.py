@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -408,7 +409,10 @@ def test_a_limit_on_connections_leaves_those_that_stand(office: Office) -> None:
     office.smtp.delay = 0.1
     for uid in range(1, 6):
         office.approved(uid)
-    office.smtp.once("ehlo", lambda: office.smtp.fail("connect", "421 4.3.2 too many connections"))
+    earlier = count()
+    office.smtp.when["connect"] = lambda: (
+        office.smtp.fail("connect", "421 4.3.2 too many connections") if next(earlier) else None
+    )
     with SmtpSessions.connect(office.smtp.settings(), "", GROUP) as sessions:
         assert len(sessions) == 1
         assert office.outbox.send_due(sessions, lambda: office.now).sent == 5

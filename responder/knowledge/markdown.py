@@ -7,16 +7,18 @@ code are switched off, so that nothing remote or active can come out of content 
 from __future__ import annotations
 
 import textwrap
+from functools import cache
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.tree import SyntaxTreeNode
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.tree import SyntaxTreeNode
 
 WIDTH = 76  # columns of the plain text: 78 is the RFC 5322 2.1.1 limit, and a quoted reply adds "> "
 
-# No colours: a client in dark mode then chooses readable ones itself. Without the html_* rules raw HTML is plain text.
-_PARSER = MarkdownIt("commonmark", {"html": False}).disable(
-    ["image", "code", "fence", "html_block", "html_inline", "reference", "lheading", "backticks"]
-)
+# Without the html_* rules raw HTML is plain text.
+_OFF = ("image", "code", "fence", "html_block", "html_inline", "reference", "lheading", "backticks")
+# No colours: a client in dark mode then chooses readable ones itself.
 _STYLES = {
     "paragraph_open": "margin:0 0 12px 0",
     "heading_open": "margin:20px 0 8px 0;font-size:17px;line-height:1.35",
@@ -29,16 +31,17 @@ _STYLES = {
 
 def to_html(source: str) -> str:
     """Return `source` as an HTML fragment with inline styles (mail clients drop style sheets)."""
-    tokens = _PARSER.parse(source)
+    parser = _parser()
+    tokens = parser.parse(source)
     for token in tokens:
         if style := _STYLES.get(token.type):
             token.attrSet("style", style)
-    return str(_PARSER.renderer.render(tokens, _PARSER.options, {}))
+    return str(parser.renderer.render(tokens, parser.options, {}))
 
 
 def to_text(source: str, width: int = WIDTH) -> str:
     """Return `source` as plain text: list numbers kept, links as "label: url", long words and URLs unbroken."""
-    return "\n\n".join(_block(node, width) for node in SyntaxTreeNode(_PARSER.parse(source)).children)
+    return "\n\n".join(_block(node, width) for node in _tree(source).children)
 
 
 def plain(source: str) -> str:
@@ -48,8 +51,7 @@ def plain(source: str) -> str:
 
 def link_targets(source: str) -> list[str]:
     """Return the address of every link in `source`, in order."""
-    root = SyntaxTreeNode(_PARSER.parse(source))
-    return [str(node.attrs["href"]) for node in root.walk() if node.type == "link"]
+    return [str(node.attrs["href"]) for node in _tree(source).walk() if node.type == "link"]
 
 
 def wrap(words: str, width: int = WIDTH, first: str = "", rest: str = "") -> str:
@@ -63,6 +65,20 @@ def wrap(words: str, width: int = WIDTH, first: str = "", rest: str = "") -> str
         or [""]
     ]
     return "\n".join(f"{rest if number else first}{line}".rstrip() for number, line in enumerate(lines))
+
+
+@cache
+def _parser() -> MarkdownIt:
+    """Made on first use, as it takes longer to load than a poll without new mail takes."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).disable(_OFF)
+
+
+def _tree(source: str) -> SyntaxTreeNode:
+    from markdown_it.tree import SyntaxTreeNode
+
+    return SyntaxTreeNode(_parser().parse(source))
 
 
 def _block(node: SyntaxTreeNode, width: int) -> str:

@@ -26,7 +26,7 @@ _WEAK_BOUNCE_SUBJECTS = _starts("weak_bounce_subjects")
 _AUTO_REPLY_SUBJECTS = tuple(sorted(_starts("auto_reply_subjects"), key=len, reverse=True))
 _RECEIPT_SUBJECTS = _starts("receipt_subjects")
 _CALENDAR_SUBJECTS = _starts("calendar_subjects")
-_BOUNCE_TEXT = re.compile("|".join(re.escape(words) for words in _WORDS["bounce_texts"]))
+_BOUNCE_TEXTS = tuple(_WORDS["bounce_texts"])
 # What follows the words when a program puts the old subject, or nothing, behind them.
 _PROGRAM_GOES_ON = re.compile(r"\s*(?:[:：\-–—(\[<\"]|re\b|\Z)", re.IGNORECASE)
 # "550 5.1.1", "550-5.1.1", "(#5.1.1)", and report fields that stand in the text.
@@ -64,7 +64,7 @@ def bounce_subject(subject: str) -> Likelihood:
 def bounce_text(text: str) -> bool:
     """Whether the top of `text` reads like a delivery notification; people quote those too."""
     top = text[:MAX_TEXT].casefold()
-    return bool(_BOUNCE_TEXT.search(top) or _SMTP_ERROR.search(top))
+    return any(words in top for words in _BOUNCE_TEXTS) or bool(_SMTP_ERROR.search(top))
 
 
 def auto_reply_subject(subject: str, *, answers: bool) -> Likelihood:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,6 +23,7 @@ from responder.classifier.stops import stop
 from responder.classifier.trust import Scores, inputs, score
 from responder.classifier.vectors import Floats, Vectorizer
 from responder.errors import ModelError
+from responder.files import replacing
 
 FORMAT = 4
 TARGET_ERROR = 0.02  # share of wrong answers among the automatic ones
@@ -129,23 +128,16 @@ class Model:
             "familiar_counts": self.familiarity.counts,
             "familiar_texts": self.familiarity.texts,
         }
-        for name, part in (("lead", self.lead), ("also", self.also)):
+        for name, layer in (("lead", self.lead), ("also", self.also)):
             arrays |= {
-                f"{name}_mean": part.mean,
-                f"{name}_scale": part.scale,
-                f"{name}_weights": part.weights,
+                f"{name}_mean": layer.mean,
+                f"{name}_scale": layer.scale,
+                f"{name}_weights": layer.weights,
             }
-            arrays[f"{name}_bias"] = np.array(part.bias)
+            arrays[f"{name}_bias"] = np.array(layer.bias)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        with replacing(path, mode=0o600) as part, part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
 
 
 def decide(

@@ -36,8 +36,8 @@ CONTENT = Path(__file__).resolve().parent.parent / "content"
 DEVELOPMENT = "X"  # held-out mails whose errors were read while the classifier was made; Y were not
 
 
-def held_out(prefix: str) -> list[dict[str, object]]:
-    lines = (CONTENT / examples.HELD_OUT).read_text(encoding="utf-8").splitlines()
+def held_out(prefix: str, file: Path = examples.HELD_OUT) -> list[dict[str, object]]:
+    lines = (CONTENT / file).read_text(encoding="utf-8").splitlines()
     return [row for row in map(json.loads, lines) if row["id"].startswith(prefix)]
 
 
@@ -187,6 +187,9 @@ def _line(f: Figures) -> str:
 def held() -> None:
     model = train(CONTENT)
     print(model.summary())
+    for prefix in ("K", "L", ""):
+        figures = evaluate(model, held_out(prefix, examples.UNSEEN)).figures
+        print(f"writer {prefix.lower() or 'k and l'}: {_line(figures)}")
     for prefix in ("X", "Y", ""):
         report = evaluate(model, held_out(prefix))
         print(f"\n== {prefix or 'X and Y'}\n{report.text()}")

@@ -12,6 +12,8 @@ from responder.errors import ContentError
 FILE = "examples.txt"
 STAFF = "_staff"
 HELD_OUT = Path("_held_out") / "mails.jsonl"
+UNSEEN = Path("_held_out") / "texts.jsonl"
+"""Texts by writers who came when the classifier was finished: their first judgement is in docs/classifier.md."""
 
 _WRITER = "# penulis:"
 _SUBJECT = "Perihal:"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -206,35 +207,42 @@ def _database_when_it_is_there(
     return None
 
 
+def _report_json(done: OfficeRound) -> None:
+    """One line, written mail by mail: the first round after a long absence may have handled tens of thousands."""
+    whole = json.dumps(
+        {
+            "mailbox": done.mailbox,
+            "busy": done.busy,
+            "new": done.intake.new,
+            "sent": done.outbox.sent,
+            "deferred": done.outbox.retry,
+            "failed": done.outbox.failed,
+            "uncertain": done.outbox.uncertain,
+            "filed": done.filing.filed,
+            "drafts": done.filing.drafts_placed,
+            "error": str(done.problem) if done.problem else None,
+        },
+        ensure_ascii=False,
+    )
+    sys.stdout.write(f'{whole[:-1]}, "handled": [')
+    for number, one in enumerate(done.handled):
+        mail = {
+            "message": one.message_id,
+            "ticket": one.ticket_id,
+            "from": one.sender,
+            "subject": one.subject,
+            "result": one.result,
+            "topics": list(one.topics),
+            "confidence": one.confidence,
+            "why": one.why,
+        }
+        sys.stdout.write((", " if number else "") + json.dumps(mail, ensure_ascii=False))
+    sys.stdout.write("]}\n")
+
+
 def _report(done: OfficeRound, as_json: bool) -> None:
     if as_json:
-        say_json(
-            {
-                "mailbox": done.mailbox,
-                "busy": done.busy,
-                "new": done.intake.new,
-                "handled": [
-                    {
-                        "message": one.message_id,
-                        "ticket": one.ticket_id,
-                        "from": one.sender,
-                        "subject": one.subject,
-                        "result": one.result,
-                        "topics": list(one.topics),
-                        "confidence": one.confidence,
-                        "why": one.why,
-                    }
-                    for one in done.handled
-                ],
-                "sent": done.outbox.sent,
-                "deferred": done.outbox.retry,
-                "failed": done.outbox.failed,
-                "uncertain": done.outbox.uncertain,
-                "filed": done.filing.filed,
-                "drafts": done.filing.drafts_placed,
-                "error": str(done.problem) if done.problem else None,
-            }
-        )
+        _report_json(done)
         return
     if done.busy:
         say(f"{done.mailbox}: busy, another process works on it")

@@ -37,9 +37,8 @@ _DRAFT = 0.15
 _SECOND = 0.40
 # The error measured must meet the target, and the sample be large enough to exclude half as much again.
 _BOUND_SLACK = 1.5
-_LIKELY = (
-    4  # topics of a text that trust is learnt from: the others are plainly wrong and would teach only that
-)
+# Topics of a text that trust is learnt from: the others are plainly wrong and would teach only that.
+_LIKELY = 4
 _LEAST, _STEPS = 0.5, 200  # candidates for the automatic threshold, up to 1
 
 

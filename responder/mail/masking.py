@@ -54,9 +54,8 @@ _PASSWORD = re.compile(
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _LONG_NUMBER = re.compile(r"\d[\d .\-/()]{4,}\d")
 
-_PIECE = re.compile(
-    r"<[^>]*>|&[#\w]+;|\s+|."
-)  # of serialised HTML: a tag, a reference, white space, a character
+# Of serialised HTML: a tag, a reference, white space, a character.
+_PIECE = re.compile(r"<[^>]*>|&[#\w]+;|\s+|.")
 _WITHIN_A_LINE = re.compile(
     r"</?(?:a|abbr|b|code|del|em|font|i|ins|q|s|small|span|strike|strong|su[bp]|tt|u)[\s>]", re.IGNORECASE
 )

@@ -158,7 +158,9 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     from responder.daemon.notify import Notifier
     from responder.daemon.signals import ENDING, listen
     from responder.logs import configure
+    from responder.memory import share_arenas
 
+    share_arenas()
     options = settings(config)
     configure(options.logging)
     stop, reload = listen(*ENDING), listen(signal.SIGHUP)

@@ -120,8 +120,10 @@ def web(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Serve the staff pages alone, until SIGTERM or Ctrl-C; `run` serves them beside the rounds."""
     from responder.daemon.signals import ENDING, listen
     from responder.logs import configure
+    from responder.memory import share_arenas
     from responder.web.server import serve_in_thread
 
+    share_arenas()
     options = settings(config)
     configure(options.logging)
     stop = listen(*ENDING)

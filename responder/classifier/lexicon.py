@@ -23,7 +23,9 @@ _REPAIR_LENGTH = 5
 _REPAIRS_AT_HAND = 26 * 32  # first letters and lengths of words whose candidates are kept
 _NAME_WORDS = 6  # in a line of a signature: "Kawasan Industri Blok F2, Surabaya"
 _REPAIR_RATIO = 88
-_CACHE = 60_000
+# Words at hand. Every number and name that vendors ever write would fill a larger one for weeks; training meets 12,000
+# words, most of them once, and gains a tenth of a second by it.
+_CACHE = 4_096
 # "2" and "16" mean something (two accounts, NPWP of 16 digits); longer numbers only by their length.
 _KEPT_DIGITS, _LONGEST_NUMBER = 2, 6
 

@@ -178,7 +178,7 @@ class Service:
             settings = load(self._config)
             self._refuse_what_needs_a_restart(settings)
             _check_content(settings, self._clock())
-            rounds = Rounds(settings, self._database, self._progress.clock)
+            rounds = Rounds(settings, self._database, self._progress.clock, earlier=self._rounds)
         except ResponderError as error:
             log.error("configuration refused, the one before stays", error=str(error))
             self._notifier.status(f"configuration refused: {error}")

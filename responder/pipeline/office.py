@@ -32,6 +32,12 @@ log = structlog.get_logger("responder.office")
 
 KEY_BYTES = 32
 
+_LOADED = (
+    "topics",
+    "renderer",
+    "classifier",
+)  # by an office, on first use, from the files of its fingerprint
+
 
 @dataclass(frozen=True)
 class Office:
@@ -46,6 +52,16 @@ class Office:
     def refreshed(self) -> Office:
         """This office, or one that reads everything anew when content, templates or the model have changed."""
         return self if self._files == _fingerprint(self.config, self.model_file) else replace(self)
+
+    def taking_over(self, earlier: Office | None) -> Office:
+        """This office, with what `earlier` has loaded if that was read from the same files and they are as they were.
+
+        A model in memory twice at each reload of a configuration is room that a long-lived process does not get back.
+        """
+        if earlier is not None and earlier._files == self._files:
+            loaded = {name: earlier.__dict__[name] for name in _LOADED if name in earlier.__dict__}
+            self.__dict__.update(loaded)
+        return self
 
     @cached_property
     def _files(self) -> frozenset[tuple[str, int, int]]:

@@ -82,10 +82,19 @@ class Rounds:
     Rounds of different offices may run side by side; two of one office never do, in whatever process (`leases`).
     """
 
-    def __init__(self, settings: Settings, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Callable[[], datetime],
+        earlier: Rounds | None = None,  # with another configuration: what is the same is not loaded again
+    ) -> None:
         self.settings = settings
         self.database = database
-        self.offices = offices(settings, learning.source(database, clock))
+        self.offices: dict[str, Office] = {
+            name: office.taking_over(earlier.offices.get(name) if earlier is not None else None)
+            for name, office in offices(settings, learning.source(database, clock)).items()
+        }
         self.node = this_node()
         self._clock = clock
         self._reader = SharedReader()

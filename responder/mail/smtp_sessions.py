@@ -33,9 +33,15 @@ class SmtpSessions:
         with ThreadPoolExecutor(most, "smtp-connect") as threads:
             first = threads.submit(SmtpSession.connect, server, password)
             wait([first], SLOW_SECONDS)
-            # Credentials are tried once: a provider locks an account after a few refusals (rule 62).
+
+            def after_the_first() -> None:
+                # Credentials are tried once: a provider locks an account after a few refusals (rule 62). To the others
+                # that is no refusal of theirs, or each would connect again with a renewed token.
+                if first.exception() is not None:
+                    raise MailServerError("the first connection could not be signed in")
+
             more = [
-                threads.submit(SmtpSession.connect, server, password, before_sign_in=first.result)
+                threads.submit(SmtpSession.connect, server, password, before_sign_in=after_the_first)
                 for _ in range(0 if first.done() else most - 1)
             ]
         sessions = [first.result()]

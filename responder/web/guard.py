@@ -98,7 +98,7 @@ class Guard:
                 await self._app(scope, body.receive, sending)
         except (
             Exception
-        ):  # of any kind: the framework would answer it outside of this guard, without its headers
+        ):  # whatever it is, the framework would answer outside of this guard, without its headers
             log.exception("request failed", path=scope["path"])
             if not begun:
                 await PlainTextResponse("Ada gangguan pada layanan.", 500)(scope, receive, send)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -19,7 +21,7 @@ from responder.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from responder.pipeline.reconcile import Comparison
+    from responder.pipeline.reconcile import Comparison, UidState
 
 DIFFERENT = 1
 """Exit code of both commands when something is not as it should be."""
@@ -36,15 +38,17 @@ def reconcile(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False
     from responder.pipeline.reconcile import compare
 
     options = settings(config)
-    found = []
+    different = False
     with database(options) as store:
         for name, mailbox in options.mailboxes.items():
-            password = mailbox.imap.password()
+            inbox, password = mailbox.folders.inbox, mailbox.imap.password()
+            listed: list[UidState] = []
+            tell = partial(_say_state, name, inbox) if as_json else listed.append
             with ImapSession.connect(mailbox.imap, password=password, folders=mailbox.folders) as session:
-                found.append(compare(session, store, name, mailbox.folders.inbox, now()))
-    for comparison in found:
-        _show(comparison, as_json)
-    if any(comparison.differences for comparison in found):
+                comparison = compare(session, store, name, inbox, now(), tell)
+            _show(comparison, listed, as_json)
+            different |= bool(comparison.differences)
+    if different:
         raise typer.Exit(DIFFERENT)
 
 
@@ -108,29 +112,26 @@ def prove(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
         raise typer.Exit(DIFFERENT)
 
 
-def _show(comparison: Comparison, as_json: bool) -> None:
+def _say_state(mailbox: str, folder: str, one: UidState) -> None:
+    say_json(
+        {
+            "mailbox": mailbox,
+            "folder": folder,
+            "uidvalidity": one.uidvalidity,
+            "uid": one.uid,
+            "state": one.state,
+            "on_server": one.on_server,
+            "ticket": one.ticket_id,
+            "reason": one.reason,
+            "differs": one.differs,
+        }
+    )
+
+
+def _show(comparison: Comparison, listed: Sequence[UidState], as_json: bool) -> None:
+    counts = dict(sorted(comparison.counts.items()))
     if as_json:
-        for one in comparison.uids:
-            say_json(
-                {
-                    "mailbox": comparison.mailbox,
-                    "folder": comparison.folder,
-                    "uidvalidity": comparison.uidvalidity,
-                    "uid": one.uid,
-                    "state": one.state,
-                    "on_server": one.on_server,
-                    "ticket": one.ticket_id,
-                    "reason": one.reason,
-                    "differs": one.differs,
-                }
-            )
-        say_json(
-            {
-                "mailbox": comparison.mailbox,
-                "counts": comparison.counts,
-                "differences": comparison.differences,
-            }
-        )
+        say_json({"mailbox": comparison.mailbox, "counts": counts, "differences": comparison.differences})
         return
     table(
         ["UID", "state", "on server", "ticket", "reason"],
@@ -142,10 +143,10 @@ def _show(comparison: Comparison, as_json: bool) -> None:
                 str(one.ticket_id or "-"),
                 one.reason[:100],
             ]
-            for one in comparison.uids
+            for one in listed
         ],
     )
     for difference in comparison.differences:
         say(f"DIFFERENCE: {difference}")
-    counts = ", ".join(f"{number} {state}" for state, number in comparison.counts.items()) or "no mails"
-    say(f"{comparison.mailbox}/{comparison.folder}: {counts}; {len(comparison.differences)} differences")
+    said = ", ".join(f"{number} {state}" for state, number in counts.items()) or "no mails"
+    say(f"{comparison.mailbox}/{comparison.folder}: {said}; {len(comparison.differences)} differences")

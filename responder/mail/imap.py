@@ -25,6 +25,7 @@ from responder.mail.imap_connection import ImapConnection
 __all__ = ["FetchedMail", "FolderState", "ImapSession"]
 
 SEARCH_WINDOW = 80_000  # mails per SEARCH: imaplib gives up on a line over 1,000,000 octets
+SMALL_WINDOW = 10_000  # where all mails are looked at: what a longer answer takes in memory is not given back
 LIST_SECONDS = 600.0  # staff rename a folder rarely, and a select that fails ends a kept session
 IDS_AT_ONCE = 8  # in one SEARCH: RFC 2683 3.2.1.5 asks for command lines of at most 1,000 octets
 SET_SIZE = 500  # UIDs named in one command: servers refuse command lines over 8,000 octets
@@ -118,20 +119,21 @@ class ImapSession(ImapConnection):
         self._fresh = False  # what SELECT said answers the first question only: mail may have come since
         if fresh and state is not None and state.uidnext_said and state.uidnext == after + 1:
             return []
-        found: list[int] = []
-        for window in self._windows():
-            found += [uid for uid in self._search([*window, "UID", f"{after + 1}:*"]) if uid > after]
-            if len(found) >= limit:
-                break
+        found: set[int] = set()
+        for window in self._windows(SEARCH_WINDOW):
+            found.update(uid for uid in self._search([*window, "UID", f"{after + 1}:*"]) if uid > after)
         return sorted(found)[:limit]
 
     def all_uids(self) -> list[int]:
         """Return every UID in the working folder, ascending."""
-        return sorted(uid for window in self._windows() for uid in self._search(window or ["ALL"]))
+        windows = self._windows(SMALL_WINDOW)
+        return sorted({uid for window in windows for uid in self._search(window or ["ALL"])})
 
     def undeleted(self) -> list[int]:
         """Return every UID in the working folder that no client has marked as deleted, ascending."""
-        return sorted(uid for window in self._windows() for uid in self._search([*window, "UNDELETED"]))
+        return sorted(
+            {uid for window in self._windows(SEARCH_WINDOW) for uid in self._search([*window, "UNDELETED"])}
+        )
 
     def listed(self, uids: Sequence[int]) -> list[int]:
         """Return those of `uids` that are in the working folder, ascending."""
@@ -141,12 +143,17 @@ class ImapSession(ImapConnection):
             found.update(self._search(["UID", ",".join(map(str, wanted))]))
         return sorted(found & set(uids))
 
-    def sizes(self, uids: Sequence[int]) -> dict[int, int]:
-        """Return UID → RFC822.SIZE in octets of those of `uids` that are in the working folder."""
-        answers = self._fetch(uids, ["RFC822.SIZE"])
-        return {
-            uid: int(answer[b"RFC822.SIZE"]) for uid, answer in answers.items() if b"RFC822.SIZE" in answer
-        }
+    def sizes(self) -> Iterator[tuple[int, int]]:
+        """Yield UID and RFC822.SIZE in octets of every mail in the working folder, ascending by UID.
+
+        Some hundred are held at a time, as a folder may have a million.
+        """
+        uids = self.all_uids()
+        for start in range(0, len(uids), SET_SIZE):
+            answers = self._fetch(uids[start : start + SET_SIZE], ["RFC822.SIZE"])
+            for uid, answer in sorted(answers.items()):
+                if b"RFC822.SIZE" in answer:
+                    yield uid, int(answer[b"RFC822.SIZE"])
 
     def fetch_batch(self, uids: Sequence[int], keep_whole: int, limit: int) -> Iterator[FetchedMail]:
         """Yield the mails `uids` of the working folder; see `fetch.fetch_batch`. Sizes are in octets."""
@@ -298,15 +305,19 @@ class ImapSession(ImapConnection):
             else:
                 self._folder, self._state = "", None
 
-    def _windows(self) -> list[list[str]]:
-        """Search keys that divide the working folder so that no answer is too long a line for imaplib."""
+    def _windows(self, length: int) -> list[list[str]]:
+        """Search keys that divide the working folder so that no answer is too long a line for imaplib.
+
+        The newest mails first: what is removed between two searches moves the newer ones down, into a window that is
+        searched again, not out of all of them.
+        """
         if self._state is None:
             raise MailServerError(f"{self._where}: no folder is selected")
-        if self._state.exists <= SEARCH_WINDOW:
+        if self._state.exists <= length:
             return [[]]
-        starts = range(1, self._state.exists + 1, SEARCH_WINDOW)
+        starts = range(1, self._state.exists + 1, length)
         last = starts[-1]
-        return [[f"{start}:{'*' if start == last else start + SEARCH_WINDOW - 1}"] for start in starts]
+        return [[f"{start}:{'*' if start == last else start + length - 1}"] for start in reversed(starts)]
 
     def _search(self, criteria: list[Any]) -> list[int]:
         with self._talking("search") as client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -63,7 +64,7 @@ def take_missing(
     database: Database,
     mailbox: str,
     folder: str,
-    uids: list[int],
+    uids: Sequence[int],
     limits: Limits,
     now: datetime,
 ) -> int:
@@ -123,7 +124,7 @@ def _old_or_new(seen: Seen, cursor: Cursor) -> Seen:
     )
 
 
-def _fetch(session: ImapSession, uids: list[int], limits: Limits) -> list[Seen]:
+def _fetch(session: ImapSession, uids: Sequence[int], limits: Limits) -> list[Seen]:
     """Fetch `uids`; those that came without a body are asked for once more (rule 59)."""
     mails = {
         mail.uid: mail for mail in session.fetch_batch(uids, limits.raw_kept_bytes, limits.message_bytes)

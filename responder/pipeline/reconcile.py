@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -19,6 +23,8 @@ from responder.tickets.status import Disposition
 UNFINISHED_AFTER = timedelta(hours=1)
 """A mail that is still `received` this long after it came is reported: its retries are over within minutes."""
 
+ROWS_AT_ONCE = 500
+
 MISSING = "missing"  # on the server, passed by the cursor, not in the ledger
 CHANGED = "changed"  # on the server with another size than in the ledger: another mail by the same UID
 UNFINISHED = "unfinished"  # in the ledger without an end state for too long
@@ -31,6 +37,7 @@ _DIFFERENCES = frozenset({MISSING, CHANGED, UNFINISHED})
 class UidState:
     """One UID with its end state."""
 
+    uidvalidity: int
     uid: int
     on_server: bool
     state: str  # a Disposition, or MISSING, CHANGED, UNFINISHED, PENDING
@@ -44,62 +51,81 @@ class UidState:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Server and ledger of one folder, UID by UID."""
+    """What a comparison of server and ledger of one folder came to."""
 
     mailbox: str
     folder: str
-    uidvalidity: int
-    uids: tuple[UidState, ...]
     renumbered: str = ""  # why the ledger's UIDs mean nothing; the next round reads everything again
+    counts: Counter[str] = field(default_factory=Counter)  # state → number of UIDs
+    differing: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))  # state → UIDs
 
     @property
-    def missing(self) -> list[int]:
-        return [one.uid for one in self.uids if one.state == MISSING]
+    def missing(self) -> Sequence[int]:
+        return self.differing.get(MISSING, ())
 
     @property
     def differences(self) -> list[str]:
         """What differs, one line each; empty when all is well."""
         lines = [f"{self.folder}: {self.renumbered}"] if self.renumbered else []
-        for state in sorted(_DIFFERENCES):
-            if uids := [str(one.uid) for one in self.uids if one.state == state]:
-                shown = ", ".join(uids[:10]) + (", ..." if len(uids) > 10 else "")
-                lines.append(f"{self.folder}: {len(uids)} UIDs {state}: {shown}")
+        for state, uids in sorted(self.differing.items()):
+            shown = ", ".join(map(str, uids[:10])) + (", ..." if len(uids) > 10 else "")
+            lines.append(f"{self.folder}: {len(uids)} UIDs {state}: {shown}")
         return lines
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """State → number of UIDs."""
-        return dict(sorted(Counter(one.state for one in self.uids).items()))
 
+def compare(
+    session: ImapSession,
+    database: Database,
+    mailbox: str,
+    folder: str,
+    now: datetime,
+    tell: Callable[[UidState], object] = lambda _one: None,
+) -> Comparison:
+    """Compare every UID and its size, ascending, and `tell` of each; keep the result for `last`.
 
-def compare(session: ImapSession, database: Database, mailbox: str, folder: str, now: datetime) -> Comparison:
-    """Compare every UID and its size; keep the result for `last`. Raises MailServerError or StoreError.
-
-    Before the first poll there is nothing to compare: every UID is PENDING.
+    Before the first poll there is nothing to compare: every UID is PENDING. Memory does not grow with the mailbox,
+    but for its UIDs. Raises MailServerError or StoreError.
     """
     state = session.select(folder, readonly=True)
-    sizes = session.sizes(session.all_uids())
-    # The server first: what is committed meanwhile is in the ledger, or above the cursor.
+    # The cursor first: what it has passed is in the ledger, whatever is taken in meanwhile.
     with database.read() as connection:
         cursor = ledger.cursor(connection, mailbox, folder)
-        rows = ledger.rows(connection, mailbox, folder, state.uidvalidity)
-    renumbered = numbered_anew(cursor, state) if cursor is not None else ""
-    if cursor is None or renumbered:
-        cursor, rows = Cursor(state.uidvalidity, 0), {}
-    # The one row without identity in this state stands for all UIDs up to its own.
-    baseline = max((uid for uid, row in rows.items() if _stands_for_older(row)), default=0)
-    found = Comparison(
-        mailbox,
-        folder,
-        state.uidvalidity,
-        tuple(
-            _state(uid, sizes.get(uid), rows.get(uid), cursor, baseline, now)
-            for uid in sorted(sizes.keys() | rows.keys())
-        ),
-        renumbered,
-    )
+        baseline = ledger.baseline(connection, mailbox, folder, state.uidvalidity)
+    found = Comparison(mailbox, folder, numbered_anew(cursor, state) if cursor is not None else "")
+    rows = _rows(database, mailbox, folder, state.uidvalidity)
+    if cursor is None or found.renumbered:
+        cursor, rows, baseline = Cursor(state.uidvalidity, 0), iter(()), 0
+    for uid, size, row in _side_by_side(session.sizes(), rows):
+        one = _state(state.uidvalidity, uid, size, row, cursor, baseline, now)
+        found.counts[one.state] += 1
+        if one.differs:
+            found.differing[one.state].append(uid)
+        tell(one)
     _keep(database, mailbox, found.differences, now, everything=True)
     return found
+
+
+def _rows(database: Database, mailbox: str, folder: str, uidvalidity: int) -> Iterator[Any]:
+    """The ledger's rows of one folder incarnation, ascending by UID."""
+    last = 0
+    while True:
+        with database.read() as connection:
+            found = ledger.rows(connection, mailbox, folder, uidvalidity, after=last, limit=ROWS_AT_ONCE)
+        yield from found
+        if len(found) < ROWS_AT_ONCE:
+            return
+        last = found[-1].uid
+
+
+def _side_by_side(
+    sizes: Iterator[tuple[int, int]], rows: Iterator[Any]
+) -> Iterator[tuple[int, int | None, Any]]:
+    """(UID, size on the server, row of the ledger) of two ascending sequences; None where one has none."""
+    of_server = ((uid, 0, size) for uid, size in sizes)
+    of_ledger = ((row.uid, 1, row) for row in rows)
+    for uid, both in groupby(merge(of_server, of_ledger, key=itemgetter(0, 1)), key=itemgetter(0)):
+        sides = {side: value for _, side, value in both}
+        yield uid, sides.get(0), sides.get(1)
 
 
 def compare_counters(
@@ -124,21 +150,19 @@ def last(connection: Connection, mailbox: str) -> dict[str, Any]:
     return switches.recall(connection, _KEY + mailbox)
 
 
-def _stands_for_older(row: Any) -> bool:
-    return row.disposition is Disposition.BASELINE and not row.identity
-
-
-def _state(uid: int, size: int | None, row: Any, cursor: Cursor, baseline: int, now: datetime) -> UidState:
+def _state(
+    uidvalidity: int, uid: int, size: int | None, row: Any, cursor: Cursor, baseline: int, now: datetime
+) -> UidState:
     there = size is not None
     if row is None:
         passed = MISSING if uid <= cursor.uid else PENDING
-        return UidState(uid, there, Disposition.BASELINE.value if uid <= baseline else passed)
+        return UidState(uidvalidity, uid, there, Disposition.BASELINE.value if uid <= baseline else passed)
     state = row.disposition.value
     if there and row.size and size != row.size:
         state = CHANGED
     elif row.disposition is Disposition.RECEIVED and now - row.received_at > UNFINISHED_AFTER:
         state = UNFINISHED
-    return UidState(uid, there, state, row.reason, row.ticket_id)
+    return UidState(uidvalidity, uid, there, state, row.reason, row.ticket_id)
 
 
 def _keep(

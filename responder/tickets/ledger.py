@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, case, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, func, or_, select, text, update
 
 from responder.tickets.database import table_of, upsert_insert
 from responder.tickets.models import Folder, Message
@@ -277,20 +277,37 @@ def raw(connection: Connection, message_id: int) -> bytes | None:
     return connection.scalar(select(Message.raw).where(Message.id == message_id))
 
 
-def rows(connection: Connection, mailbox: str, folder: str, uidvalidity: int) -> dict[int, Any]:
-    """UID → (identity, size, disposition, reason, ticket_id, received_at) of one folder incarnation."""
-    found = connection.execute(
+def rows(
+    connection: Connection, mailbox: str, folder: str, uidvalidity: int, *, after: int, limit: int
+) -> Sequence[Any]:
+    """At most `limit` rows of one folder incarnation with a UID above `after`, ascending.
+
+    Each is (uid, size, disposition, reason, ticket_id, received_at).
+    """
+    return connection.execute(
         select(
             Message.uid,
-            Message.identity,
             Message.size,
             Message.disposition,
             Message.reason,
             Message.ticket_id,
             Message.received_at,
-        ).where(Message.mailbox == mailbox, Message.folder == folder, Message.uidvalidity == uidvalidity)
+        )
+        .where(*_in_folder(mailbox, folder, uidvalidity), Message.uid > after)
+        .order_by(Message.uid)
+        .limit(limit)
+    ).all()
+
+
+def baseline(connection: Connection, mailbox: str, folder: str, uidvalidity: int) -> int:
+    """The UID up to which mails are older than the first connection; 0 when there were none."""
+    stands_for_older = (Message.identity == "") & (Message.disposition == Disposition.BASELINE)
+    return (
+        connection.scalar(
+            select(func.max(Message.uid)).where(*_in_folder(mailbox, folder, uidvalidity), stands_for_older)
+        )
+        or 0
     )
-    return {row.uid: row for row in found}
 
 
 def known_mails(connection: Connection, mailbox: str, folder: str, uidvalidity: int) -> int:
@@ -298,12 +315,12 @@ def known_mails(connection: Connection, mailbox: str, folder: str, uidvalidity: 
     before = connection.scalar(
         select(Folder.known_before).where(Folder.mailbox == mailbox, Folder.folder == folder)
     )
-    rows = connection.scalar(
-        select(func.count()).where(
-            Message.mailbox == mailbox, Message.folder == folder, Message.uidvalidity == uidvalidity
-        )
-    )
+    rows = connection.scalar(select(func.count()).where(*_in_folder(mailbox, folder, uidvalidity)))
     return (before or 0) + (rows or 0)
+
+
+def _in_folder(mailbox: str, folder: str, uidvalidity: int) -> tuple[ColumnElement[bool], ...]:
+    return Message.mailbox == mailbox, Message.folder == folder, Message.uidvalidity == uidvalidity
 
 
 _MESSAGES, _FOLDERS = table_of(Message), table_of(Folder)

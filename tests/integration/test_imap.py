@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -101,13 +102,37 @@ def test_folder_with_more_mails_than_one_search_may_name_is_read_in_windows(
     dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("responder.mail.imap.SEARCH_WINDOW", 3)
+    monkeypatch.setattr("responder.mail.imap.SMALL_WINDOW", 3)
+    monkeypatch.setattr("responder.mail.imap.SET_SIZE", 3)
     uids = [dovecot.deliver(build_mail(subject=f"ke-{n}")) for n in range(8)]
     with session(dovecot) as opened:
         opened.select("INBOX")
         assert opened.all_uids() == uids
+        assert [uid for uid, octets in opened.sizes() if octets] == uids
         assert opened.new_uids(uids[1], 4) == uids[2:6]
         uids.append(dovecot.deliver(build_mail(subject="terakhir")))
         assert opened.new_uids(uids[5], 100) == uids[6:]
+
+
+def test_mails_removed_between_two_windows_hide_no_other(
+    dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mail that is passed over here would be passed by the cursor."""
+    monkeypatch.setattr("responder.mail.imap.SEARCH_WINDOW", 3)
+    uids = [dovecot.deliver(build_mail(subject=f"ke-{n}")) for n in range(8)]
+    search = ImapSession._search
+
+    def then_staff_tidy_up(opened: ImapSession, criteria: list[Any]) -> list[int]:
+        found = search(opened, criteria)
+        with dovecot.client() as staff:
+            staff.delete_messages(uids[:2])
+            staff.expunge()
+        return found
+
+    with session(dovecot) as opened:
+        opened.select("INBOX")
+        monkeypatch.setattr(ImapSession, "_search", then_staff_tidy_up)
+        assert set(opened.new_uids(0, 100)) >= set(uids[2:])
 
 
 def test_expunged_mail_is_left_out_and_the_others_come(dovecot: Dovecot) -> None:

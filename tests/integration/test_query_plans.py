@@ -56,6 +56,10 @@ QUERIES: dict[str, Query] = {
     "mails to handle": lambda c: ledger.work(c, MAILBOX, 50, LATER),
     "mails to handle, after some": lambda c: ledger.work(c, MAILBOX, 50, LATER, after=1_000),
     "bodies to ask for again": lambda c: bodies.due(c, MAILBOX, INBOX, UIDVALIDITY, 50, LATER),
+    "mails to compare with the server": lambda c: ledger.rows(
+        c, MAILBOX, INBOX, UIDVALIDITY, after=1_000, limit=500
+    ),
+    "what is older than the first connection": lambda c: ledger.baseline(c, MAILBOX, INBOX, UIDVALIDITY),
     "how many mails are known": lambda c: ledger.known_mails(c, MAILBOX, INBOX, UIDVALIDITY + 1),
     "the end state of a mail": lambda c: ledger.finish(c, 5, Disposition.IGNORED, reason="surat sendiri"),
     "a failed attempt": lambda c: ledger.failed_attempt(c, 5, "apa pun", LATER),

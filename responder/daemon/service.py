@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from responder import logs
+from responder import logs, memory
 from responder.config import Settings, load
 from responder.daemon.idle import IdleWatcher
 from responder.daemon.mailbox import MailboxWorker
@@ -23,7 +23,6 @@ from responder.daemon.timetable import Timetable
 from responder.errors import ConfigError, ContentError, ResponderError, StoreError
 from responder.mail import ending
 from responder.pipeline.node import this_node
-from responder.pipeline.office import offices
 from responder.pipeline.round import OfficeRound, Rounds
 from responder.tickets.database import Database
 from responder.upkeep import alarms, health, metrics, polls
@@ -43,6 +42,8 @@ CUT_SECONDS = 2.0
 
 CLOCK_STEP_SECONDS = 5.0
 """A wall clock that differs from the running time by more than this since the last look was set."""
+
+TIDY_SECONDS = 60.0
 
 USUAL_INTERVAL = 60.0
 """Seconds between rounds that back-off counts in where the schedule is a cron line."""
@@ -90,7 +91,7 @@ class Service:
         self._courier = Courier(settings, database, clock, self._node)
         self._timetable = Timetable(database, clock, self._runner, self._courier)
         self._pages: Pages | None = None
-        self._alive_at = 0.0
+        self._alive_at = self._tidy_at = 0.0
 
     def run(self, stop: threading.Event, reload: threading.Event | None = None) -> bool:
         """Serve until `stop` is set; read configuration and content again whenever `reload` is set.
@@ -117,6 +118,7 @@ class Service:
                 reload.clear()
                 self._reload()
             self._retire()
+            self._tidy()
             self._watchdog()
         return self._end()
 
@@ -177,8 +179,8 @@ class Service:
         try:
             settings = load(self._config)
             self._refuse_what_needs_a_restart(settings)
-            _check_content(settings, self._clock())
             rounds = Rounds(settings, self._database, self._progress.clock, earlier=self._rounds)
+            _check_content(rounds, self._clock())
         except ResponderError as error:
             log.error("configuration refused, the one before stays", error=str(error))
             self._notifier.status(f"configuration refused: {error}")
@@ -206,7 +208,13 @@ class Service:
         for rounds in list(self._left):
             if not any(worker.uses(rounds) for worker in self._workers.values()):
                 self._left.remove(rounds)
-                rounds.__exit__(None, None, None)
+                rounds.disconnect()
+
+    def _tidy(self) -> None:
+        """Return what a reload or a backlog has left free; nothing else would for as long as the service runs."""
+        if time.monotonic() >= self._tidy_at:
+            self._tidy_at = time.monotonic() + TIDY_SECONDS
+            memory.give_back()
 
     def _watchdog(self) -> None:
         """Tell systemd that we live, as long as schedule and rounds get on."""
@@ -265,8 +273,9 @@ class Service:
             log.error("stopped before everything came to its end")
             return False
         self._pool.shutdown()
-        for rounds in (*self._left, self._rounds):
-            rounds.__exit__(None, None, None)
+        for rounds in self._left:
+            rounds.disconnect()
+        self._rounds.close()
         ending.over()
         log.info("stopped")
         return True
@@ -277,10 +286,10 @@ class Service:
         return all(part.finished(until - time.monotonic()) for part in parts)
 
 
-def _check_content(settings: Settings, now: datetime) -> None:
+def _check_content(rounds: Rounds, now: datetime) -> None:
     """Raises ConfigError or ContentError for what would keep mail from being answered."""
-    today = now.astimezone(settings.service.zone).date()
-    for name, office in offices(settings).items():
+    today = now.astimezone(rounds.settings.service.zone).date()
+    for name, office in rounds.offices.items():
         try:
             for topic in office.topics.values():
                 office.renderer.preview(topic, office.text, today)

@@ -97,7 +97,7 @@ class Rounds:
         }
         self.node = this_node()
         self._clock = clock
-        self._reader = SharedReader()
+        self._reader: SharedReader = earlier._reader if earlier is not None else SharedReader()
         self._sessions: dict[str, ImapSession] = {}
         self._glances = defaultdict[str, Glance](Glance)
         self._agreed: dict[str, FolderState] = {}  # how the server's inbox was when it agreed with the ledger
@@ -112,7 +112,15 @@ class Rounds:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End reader process and connections."""
         self._reader.close()
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close the connections; the reader process belongs to the rounds that took it over."""
         for session in self._sessions.values():
             session.close()
         self._sessions.clear()

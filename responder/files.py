@@ -1,12 +1,18 @@
-"""Files that are whole: a reader, or a power cut, meets the old content or the new, and nothing between."""
+"""Files that are whole: a reader, or a power cut, meets the old content or the new, and nothing between.
+
+And whether they are still those that were read.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+Stamp = tuple[str, int, int]
+"""(path, time of the last change in nanoseconds, octets) of a file."""
 
 
 @contextmanager
@@ -33,3 +39,27 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def stamps(*places: Path) -> frozenset[Stamp]:
+    """The stamps of files, and of all files in directories and below them; what is not there has none."""
+    found = set()
+    folders = []
+    for place in places:
+        with suppress(FileNotFoundError):
+            if place.is_dir():
+                folders.append(str(place))
+            else:
+                found.add(_stamp(str(place), place.stat()))
+    for folder in folders:
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    folders.append(entry.path)
+                elif entry.is_file():
+                    found.add(_stamp(entry.path, entry.stat()))
+    return frozenset(found)
+
+
+def _stamp(path: str, stat: os.stat_result) -> Stamp:
+    return path, stat.st_mtime_ns, stat.st_size

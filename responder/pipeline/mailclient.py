@@ -95,7 +95,7 @@ class MailClient:
         or Drafts is refused.
         """
         tally = ClientTally()
-        drafts = self._drafts() if self._placed() else Drafts()
+        drafts = self._drafts() if self._placed(1) else Drafts()
         for role in _DECIDE:
             try:
                 folder = self._find(role)
@@ -124,9 +124,9 @@ class MailClient:
         state = self._session.select(folder, readonly=True)
         return Drafts(state.uidvalidity, frozenset(self._session.undeleted()))
 
-    def _placed(self) -> Sequence[Any]:
+    def _placed(self, most: int = MOST_PLACED) -> Sequence[Any]:
         with self._database.read() as connection:
-            return lifecycle.placed_copies(connection, self._office.name, MOST_PLACED)
+            return lifecycle.placed_copies(connection, self._office.name, most)
 
     def _decide_all(
         self, role: Folder, folder: str, drafts: Drafts, tally: ClientTally, now: datetime

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from responder.classifier.decision import MODEL_FILE, Classifier
 from responder.classifier.labelled import LabelledText
 from responder.config import MailboxConfig, Settings
 from responder.errors import ConfigError
+from responder.files import Stamp, stamps
 from responder.knowledge.load import load_topics
 from responder.knowledge.topic import Topic
 from responder.mail.addresses import mailbox_key
@@ -51,7 +51,7 @@ class Office:
 
     def refreshed(self) -> Office:
         """This office, or one that reads everything anew when content, templates or the model have changed."""
-        return self if self._files == _fingerprint(self.config, self.model_file) else replace(self)
+        return self if self._files == self._files_now() else replace(self)
 
     def taking_over(self, earlier: Office | None) -> Office:
         """This office, with what `earlier` has loaded if that was read from the same files and they are as they were.
@@ -64,8 +64,11 @@ class Office:
         return self
 
     @cached_property
-    def _files(self) -> frozenset[tuple[str, int, int]]:
-        return _fingerprint(self.config, self.model_file)
+    def _files(self) -> frozenset[Stamp]:
+        return self._files_now()
+
+    def _files_now(self) -> frozenset[Stamp]:
+        return stamps(self.config.content, self.config.templates, self.model_file)
 
     @cached_property
     def topics(self) -> dict[str, Topic]:
@@ -122,24 +125,6 @@ class Office:
     @property
     def envelope_from(self) -> str:
         return self.config.envelope_from or self.config.address
-
-
-def _fingerprint(config: MailboxConfig, model: Path) -> frozenset[tuple[str, int, int]]:
-    """(path, time of change, size) of every file that replies are made from, and of the model that chooses them."""
-    found = set()
-    with suppress(FileNotFoundError):
-        stat = model.stat()
-        found.add((str(model), stat.st_mtime_ns, stat.st_size))
-    folders = [str(config.content), str(config.templates)]
-    for folder in folders:
-        with suppress(FileNotFoundError), os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    folders.append(entry.path)
-                elif entry.is_file():
-                    stat = entry.stat()
-                    found.add((entry.path, stat.st_mtime_ns, stat.st_size))
-    return frozenset(found)
 
 
 def offices(

@@ -216,6 +216,7 @@ def _engine(url: str) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
+        pool_use_lifo=True,  # each connection fills a cache of its own: those that few need stay small
         connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from responder.config import MailboxConfig, Settings
 from responder.errors import ResponderError
+from responder.files import Stamp, stamps
 from responder.knowledge.load import load_topics
 from responder.mail import oauth_store
 from responder.pipeline import reconcile
@@ -102,10 +104,16 @@ def past_review(settings: Settings, today: date) -> Sequence[str]:
     """Slugs of the topics whose owner should have looked at them again before `today`."""
     found: set[str] = set()
     for folder in {mailbox.content for mailbox in settings.mailboxes.values()}:
-        with suppress(ResponderError):  # broken content is an alarm of its own, by the rounds that need it
-            topics = load_topics(folder)
-            found |= {slug for slug, one in topics.items() if one.review_by and one.review_by < today}
+        # Broken content is an alarm of its own, by the rounds that need it.
+        with suppress(ResponderError, OSError):
+            found |= {slug for slug, due in _review_dates(folder, stamps(folder)).items() if due < today}
     return sorted(found)
+
+
+@lru_cache(32)
+def _review_dates(folder: Path, _as_it_is: frozenset[Stamp]) -> Mapping[str, date]:
+    """Slug → day until which its owner should look at a topic again. Figures are asked for every few seconds."""
+    return {slug: one.review_by for slug, one in load_topics(folder).items() if one.review_by}
 
 
 def _records(connection: Connection) -> Mapping[str, jobs.Record]:

@@ -59,6 +59,11 @@ class Daemon:
         """Wait until it has logged `words` so often."""
         wait_until(lambda: self.log.count(words) >= times, f"{times} times {words!r} in the log:\n{self.log}")
 
+    def children(self) -> set[int]:
+        """The processes that it has started and that run."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return {int(pid) for task in tasks for pid in task.read_text().split()}
+
     def reload(self) -> None:
         self.process.send_signal(signal.SIGHUP)
 

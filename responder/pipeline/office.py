@@ -32,11 +32,8 @@ log = structlog.get_logger("responder.office")
 
 KEY_BYTES = 32
 
-_LOADED = (
-    "topics",
-    "renderer",
-    "classifier",
-)  # by an office, on first use, from the files of its fingerprint
+_LOADED = ("topics", "renderer", "classifier")
+"""What an office loads on first use from the files whose stamps it keeps."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,11 @@ class Office:
     settings: Settings
     key: bytes = field(repr=False)
     labelled: Callable[[], Sequence[LabelledText]] = field(default=tuple, repr=False)  # verdicts of staff
+    _files: frozenset[Stamp] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Before anything is loaded: what changes while it is read is then noticed.
+        object.__setattr__(self, "_files", self._files_now())
 
     def refreshed(self) -> Office:
         """This office, or one that reads everything anew when content, templates or the model have changed."""
@@ -62,10 +64,6 @@ class Office:
             loaded = {name: earlier.__dict__[name] for name in _LOADED if name in earlier.__dict__}
             self.__dict__.update(loaded)
         return self
-
-    @cached_property
-    def _files(self) -> frozenset[Stamp]:
-        return self._files_now()
 
     def _files_now(self) -> frozenset[Stamp]:
         return stamps(self.config.content, self.config.templates, self.model_file)

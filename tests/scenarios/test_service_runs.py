@@ -211,6 +211,26 @@ def test_a_wrong_configuration_is_refused_while_running_and_the_old_one_stays(
         wait_until(lambda: alarms_of(office) == {}, "the end of the alarm")
 
 
+def test_a_reload_keeps_the_reader_process(dovecot_office: Installation) -> None:
+    office = dovecot_office
+    office.write_config(OFTEN)
+    office.ready()
+    with running(office) as daemon:
+        daemon.logs("listening")
+        office.deliver("Lupa password", QUESTION)
+        wait_until(lambda: len(office.tickets()) == 1, "a ticket")
+        reader = daemon.children()
+        assert len(reader) == 1
+        daemon.reload()
+        daemon.logs("configuration read again")
+        daemon.logs("listening", 2)
+        office.deliver("Lupa password", QUESTION, sender="admin@lain.example")
+        wait_until(lambda: len(office.tickets()) == 2, "a second ticket")
+        assert daemon.children() == reader
+        assert daemon.stop() < 10
+    assert "stopped" in daemon.log
+
+
 def test_content_that_cannot_be_rendered_is_refused_with_the_configuration(
     dovecot_office: Installation, tmp_path: Path
 ) -> None:

@@ -1,10 +1,11 @@
-"""Files replaced as a whole."""
+"""Files replaced as a whole, and whether they have changed."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from responder.files import replacing
+from responder.files import replacing, stamps
 
 
 def test_the_new_content_takes_the_place_of_the_old(tmp_path: Path) -> None:
@@ -53,3 +54,25 @@ def test_two_writers_at_once_leave_the_whole_content_of_the_later(tmp_path: Path
         assert path.read_text() == "kedua"
     assert path.read_text() == "pertama"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_stamps_of_a_folder_change_with_every_file_below_it(tmp_path: Path) -> None:
+    folder, single = tmp_path / "isi", tmp_path / "model"
+    inner = folder / "lupa-password"
+    inner.mkdir(parents=True)
+    single.write_text("model")
+    (inner / "topik.yaml").write_text("lama")
+    before = stamps(folder, single)
+    assert stamps(folder, single) == before
+    (inner / "topik.yaml").write_text("berubah")
+    changed = stamps(folder, single)
+    assert changed != before
+    (inner / "baru.yaml").write_text("baru")
+    added = stamps(folder, single)
+    assert added != changed
+    os.utime(single, ns=(1, 1))
+    assert stamps(folder, single) != added
+
+
+def test_what_is_not_there_has_no_stamps(tmp_path: Path) -> None:
+    assert stamps(tmp_path / "belum-ada") == frozenset()

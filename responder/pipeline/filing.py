@@ -31,6 +31,7 @@ from responder.tickets.status import DraftCopy, Filing, ReplyStatus
 from responder.tickets.takeover import SentByHand
 
 BATCH = 50
+HEADS_AT_ONCE = 500  # of Sent, all of which is read after a restore: each search goes through the folder
 FILING_RETRY = timedelta(minutes=1)
 FILING_RETRY_MAX = timedelta(hours=1)
 FILING_NOTED_AFTER = 10
@@ -105,7 +106,7 @@ class Filer:
         if numbered_anew(cursor, state):
             cursor = Cursor(state.uidvalidity, 0)
         last, mails = cursor.uid, list[Head]()
-        while uids := self._session.new_uids(last, BATCH):
+        while uids := self._session.new_uids(last, HEADS_AT_ONCE):
             heads = self._session.fetch_headers(uids, HEAD_FIELDS)
             mails += [Head.of(uid, head) for uid, head in sorted(heads.items())]
             last = max(uids)
@@ -243,7 +244,8 @@ class Filer:
         if sent is None:
             return rows
         try:
-            # For all at once: opening and searching a folder of many mails costs more than what is done in it.
+            # For all at once, and open while they are added: a server may read all of a folder that is not, each time.
+            self._session.select(sent, readonly=True)
             there = self._session.known_message_ids(sent, [row.header_id for row in rows])
         except MailServerError as error:
             self._none_filed(rows, error, tally, now)

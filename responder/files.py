@@ -42,17 +42,20 @@ def sync(path: Path) -> None:
 
 
 def stamps(*places: Path) -> frozenset[Stamp]:
-    """The stamps of files, and of all files in directories and below them; what is not there has none."""
+    """The stamps of files, and of all files in directories and below them.
+
+    What is not there or cannot be read has none: who loads it says what is wrong.
+    """
     found = set()
     folders = []
     for place in places:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             if place.is_dir():
                 folders.append(str(place))
             else:
                 found.add(_stamp(str(place), place.stat()))
     for folder in folders:
-        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir():
                     folders.append(entry.path)

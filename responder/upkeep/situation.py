@@ -105,7 +105,7 @@ def past_review(settings: Settings, today: date) -> Sequence[str]:
     found: set[str] = set()
     for folder in {mailbox.content for mailbox in settings.mailboxes.values()}:
         # Broken content is an alarm of its own, by the rounds that need it.
-        with suppress(ResponderError, OSError):
+        with suppress(ResponderError):
             found |= {slug for slug, due in _review_dates(folder, stamps(folder)).items() if due < today}
     return sorted(found)
 

@@ -119,21 +119,16 @@ class ImapSession(ImapConnection):
         self._fresh = False  # what SELECT said answers the first question only: mail may have come since
         if fresh and state is not None and state.uidnext_said and state.uidnext == after + 1:
             return []
-        found: set[int] = set()
-        for window in self._windows(SEARCH_WINDOW):
-            found.update(uid for uid in self._search([*window, "UID", f"{after + 1}:*"]) if uid > after)
-        return sorted(found)[:limit]
+        found = self._search_all(["UID", f"{after + 1}:*"], SEARCH_WINDOW)
+        return [uid for uid in found if uid > after][:limit]
 
     def all_uids(self) -> list[int]:
         """Return every UID in the working folder, ascending."""
-        windows = self._windows(SMALL_WINDOW)
-        return sorted({uid for window in windows for uid in self._search(window or ["ALL"])})
+        return self._search_all(["ALL"], SMALL_WINDOW)
 
     def undeleted(self) -> list[int]:
         """Return every UID in the working folder that no client has marked as deleted, ascending."""
-        return sorted(
-            {uid for window in self._windows(SEARCH_WINDOW) for uid in self._search([*window, "UNDELETED"])}
-        )
+        return self._search_all(["UNDELETED"], SEARCH_WINDOW)
 
     def listed(self, uids: Sequence[int]) -> list[int]:
         """Return those of `uids` that are in the working folder, ascending."""
@@ -148,9 +143,7 @@ class ImapSession(ImapConnection):
 
         Some hundred are held at a time, as a folder may have a million.
         """
-        uids = self.all_uids()
-        for start in range(0, len(uids), SET_SIZE):
-            answers = self._fetch(uids[start : start + SET_SIZE], ["RFC822.SIZE"])
+        for answers in self._fetch_in_sets(self.all_uids(), ["RFC822.SIZE"]):
             for uid, answer in sorted(answers.items()):
                 if b"RFC822.SIZE" in answer:
                     yield uid, int(answer[b"RFC822.SIZE"])
@@ -305,6 +298,10 @@ class ImapSession(ImapConnection):
             else:
                 self._folder, self._state = "", None
 
+    def _search_all(self, keys: list[Any], length: int) -> list[int]:
+        """Every UID of the working folder that `keys` ask for, ascending; searched `length` mails at a time."""
+        return sorted({uid for window in self._windows(length) for uid in self._search([*window, *keys])})
+
     def _windows(self, length: int) -> list[list[str]]:
         """Search keys that divide the working folder so that no answer is too long a line for imaplib.
 
@@ -327,10 +324,17 @@ class ImapSession(ImapConnection):
 
     def _fetch(self, uids: Sequence[int], items: Sequence[str]) -> Mapping[int, Mapping[bytes, Any]]:
         answers: dict[int, Mapping[bytes, Any]] = {}
+        for some in self._fetch_in_sets(uids, items):
+            answers |= some
+        return answers
+
+    def _fetch_in_sets(
+        self, uids: Sequence[int], items: Sequence[str]
+    ) -> Iterator[Mapping[int, Mapping[bytes, Any]]]:
         for start in range(0, len(uids), SET_SIZE):
             with self._talking("fetch") as client:
-                answers |= client.fetch(uids[start : start + SET_SIZE], items)
-        return answers
+                answers = client.fetch(uids[start : start + SET_SIZE], items)
+            yield answers
 
     def _structure(self, uid: int) -> Any:
         """Return the parsed BODYSTRUCTURE, or None when it is over what imaplib or IMAPClient can take.

@@ -96,7 +96,7 @@ def compare(
     if cursor is None or found.renumbered:
         cursor, rows, baseline = Cursor(state.uidvalidity, 0), iter(()), 0
     for uid, size, row in _side_by_side(session.sizes(), rows):
-        one = _state(state.uidvalidity, uid, size, row, cursor, baseline, now)
+        one = _state(uid, size, row, cursor, baseline, now)
         found.counts[one.state] += 1
         if one.differs:
             found.differing[one.state].append(uid)
@@ -150,19 +150,19 @@ def last(connection: Connection, mailbox: str) -> dict[str, Any]:
     return switches.recall(connection, _KEY + mailbox)
 
 
-def _state(
-    uidvalidity: int, uid: int, size: int | None, row: Any, cursor: Cursor, baseline: int, now: datetime
-) -> UidState:
+def _state(uid: int, size: int | None, row: Any, cursor: Cursor, baseline: int, now: datetime) -> UidState:
     there = size is not None
     if row is None:
         passed = MISSING if uid <= cursor.uid else PENDING
-        return UidState(uidvalidity, uid, there, Disposition.BASELINE.value if uid <= baseline else passed)
+        return UidState(
+            cursor.uidvalidity, uid, there, Disposition.BASELINE.value if uid <= baseline else passed
+        )
     state = row.disposition.value
     if there and row.size and size != row.size:
         state = CHANGED
     elif row.disposition is Disposition.RECEIVED and now - row.received_at > UNFINISHED_AFTER:
         state = UNFINISHED
-    return UidState(uidvalidity, uid, there, state, row.reason, row.ticket_id)
+    return UidState(cursor.uidvalidity, uid, there, state, row.reason, row.ticket_id)
 
 
 def _keep(

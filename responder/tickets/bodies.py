@@ -62,9 +62,7 @@ def write(
     row = connection.execute(
         update(Message)
         .where(
-            Message.mailbox == mailbox,
-            Message.folder == folder,
-            Message.uidvalidity == uidvalidity,
+            *ledger.in_folder(mailbox, folder, uidvalidity),
             Message.uid == seen.uid,
             Message.raw.is_(None),
         )

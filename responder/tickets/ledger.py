@@ -84,11 +84,7 @@ def rescan_folder(
     )
     connection.execute(
         update(Message)
-        .where(
-            Message.mailbox == mailbox,
-            Message.folder == folder,
-            Message.uidvalidity == uidvalidity,
-        )
+        .where(*in_folder(mailbox, folder, uidvalidity))
         .values(uidvalidity=min(lowest or 0, 0) - 1)
     )
     connection.execute(
@@ -114,9 +110,7 @@ def store(
     known = set(
         connection.scalars(
             select(Message.uid).where(
-                Message.mailbox == mailbox,
-                Message.folder == folder,
-                Message.uidvalidity == uidvalidity,
+                *in_folder(mailbox, folder, uidvalidity),
                 Message.uid.in_([seen.uid for seen in batch]),
             )
         )
@@ -277,6 +271,11 @@ def raw(connection: Connection, message_id: int) -> bytes | None:
     return connection.scalar(select(Message.raw).where(Message.id == message_id))
 
 
+def in_folder(mailbox: Any, folder: Any, uidvalidity: Any) -> tuple[ColumnElement[bool], ...]:
+    """Conditions for the messages of one folder incarnation; values or bound parameters."""
+    return Message.mailbox == mailbox, Message.folder == folder, Message.uidvalidity == uidvalidity
+
+
 def rows(
     connection: Connection, mailbox: str, folder: str, uidvalidity: int, *, after: int, limit: int
 ) -> Sequence[Any]:
@@ -284,19 +283,8 @@ def rows(
 
     Each is (uid, size, disposition, reason, ticket_id, received_at).
     """
-    return connection.execute(
-        select(
-            Message.uid,
-            Message.size,
-            Message.disposition,
-            Message.reason,
-            Message.ticket_id,
-            Message.received_at,
-        )
-        .where(*_in_folder(mailbox, folder, uidvalidity), Message.uid > after)
-        .order_by(Message.uid)
-        .limit(limit)
-    ).all()
+    place = {"mailbox": mailbox, "folder": folder, "uidvalidity": uidvalidity}
+    return connection.execute(_ROWS, {**place, "after": after, "limit": limit}).all()
 
 
 def baseline(connection: Connection, mailbox: str, folder: str, uidvalidity: int) -> int:
@@ -304,7 +292,7 @@ def baseline(connection: Connection, mailbox: str, folder: str, uidvalidity: int
     stands_for_older = (Message.identity == "") & (Message.disposition == Disposition.BASELINE)
     return (
         connection.scalar(
-            select(func.max(Message.uid)).where(*_in_folder(mailbox, folder, uidvalidity), stands_for_older)
+            select(func.max(Message.uid)).where(*in_folder(mailbox, folder, uidvalidity), stands_for_older)
         )
         or 0
     )
@@ -315,14 +303,26 @@ def known_mails(connection: Connection, mailbox: str, folder: str, uidvalidity: 
     before = connection.scalar(
         select(Folder.known_before).where(Folder.mailbox == mailbox, Folder.folder == folder)
     )
-    rows = connection.scalar(select(func.count()).where(*_in_folder(mailbox, folder, uidvalidity)))
+    rows = connection.scalar(select(func.count()).where(*in_folder(mailbox, folder, uidvalidity)))
     return (before or 0) + (rows or 0)
 
 
-def _in_folder(mailbox: str, folder: str, uidvalidity: int) -> tuple[ColumnElement[bool], ...]:
-    return Message.mailbox == mailbox, Message.folder == folder, Message.uidvalidity == uidvalidity
-
-
+_ROWS = (
+    select(
+        Message.uid,
+        Message.size,
+        Message.disposition,
+        Message.reason,
+        Message.ticket_id,
+        Message.received_at,
+    )
+    .where(
+        *in_folder(bindparam("mailbox"), bindparam("folder"), bindparam("uidvalidity")),
+        Message.uid > bindparam("after"),
+    )
+    .order_by(Message.uid)
+    .limit(bindparam("limit"))
+)
 _MESSAGES, _FOLDERS = table_of(Message), table_of(Folder)
 _CURSOR = select(
     _FOLDERS.c.uidvalidity, _FOLDERS.c.cursor, _FOLDERS.c.rescan_to, _FOLDERS.c.started_at

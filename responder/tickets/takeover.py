@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, insert, or_, select, true, update
 
-from responder.tickets import audit, claims, lifecycle
+from responder.tickets import audit, claims, ledger, lifecycle
 from responder.tickets.models import Message, Reply, Ticket
 from responder.tickets.status import Disposition, DraftCopy, Filing, ReplyKind, ReplyStatus, TicketStatus
 
@@ -27,9 +27,7 @@ _TO_FLAG = (
     .join(Ticket, Ticket.id == Message.ticket_id)
     .where(
         Ticket.status == TicketStatus.NEEDS_STAFF,
-        Message.mailbox == bindparam("mailbox"),
-        Message.folder == bindparam("folder"),
-        Message.uidvalidity == bindparam("uidvalidity"),
+        *ledger.in_folder(bindparam("mailbox"), bindparam("folder"), bindparam("uidvalidity")),
         Message.disposition == Disposition.TICKETED,
         Message.kind == "person",
         Message.marked.is_(False),

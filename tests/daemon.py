@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.accounting import tree
 from tests.scenarios.installation import ROOT, Installation
 from tests.servers import wait_until
 
@@ -61,8 +62,7 @@ class Daemon:
 
     def children(self) -> set[int]:
         """The processes that it has started and that run."""
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return {int(pid) for task in tasks for pid in task.read_text().split()}
+        return set(tree(self.process.pid)) - {self.process.pid}
 
     def reload(self) -> None:
         self.process.send_signal(signal.SIGHUP)

@@ -96,9 +96,7 @@ class Guard:
         try:
             with suppress(_TooLarge):
                 await self._app(scope, body.receive, sending)
-        except (
-            Exception
-        ):  # whatever it is, the framework would answer outside of this guard, without its headers
+        except Exception:  # the framework would answer it outside of this guard, without its headers
             log.exception("request failed", path=scope["path"])
             if not begun:
                 await PlainTextResponse("Ada gangguan pada layanan.", 500)(scope, receive, send)

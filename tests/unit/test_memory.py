@@ -1,14 +1,13 @@
 """Memory that is free goes back to the system."""
 
-import re
-from pathlib import Path
+import os
 
+from bench.vitals import look
 from responder import memory
 
 
 def resident_mb() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(re.findall(r"RssAnon:\s+(\d+)", status)[0]) / 1024
+    return look(os.getpid()).anonymous_mb
 
 
 def test_what_lies_free_between_pieces_in_use_is_given_back() -> None:
